@@ -1,0 +1,9 @@
+//! One module per command: `Args` for clap and `run`.
+
+pub mod cert;
+pub mod config;
+pub mod demo;
+pub mod policy;
+pub mod serve;
+pub mod sql;
+pub mod user;

@@ -1,0 +1,12 @@
+//! `lakeward policy`
+
+use std::process::ExitCode;
+
+/// Arguments of `lakeward policy`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+pub async fn run(_args: Args) -> anyhow::Result<ExitCode> {
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,12 @@
+//! `lakeward serve`
+
+use std::process::ExitCode;
+
+/// Arguments of `lakeward serve`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+pub async fn run(_args: Args) -> anyhow::Result<ExitCode> {
+    Ok(ExitCode::SUCCESS)
+}

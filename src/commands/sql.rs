@@ -1,0 +1,12 @@
+//! `lakeward sql`
+
+use std::process::ExitCode;
+
+/// Arguments of `lakeward sql`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+pub async fn run(_args: Args) -> anyhow::Result<ExitCode> {
+    Ok(ExitCode::SUCCESS)
+}

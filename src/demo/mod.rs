@@ -1,0 +1,1 @@
+//! The demo lake: a deterministic generator of a believable healthcare platform.
