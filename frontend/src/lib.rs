@@ -1,0 +1,4 @@
+//! Protocols only: the PostgreSQL wire, HTTP for operators, and the TLS they share.
+
+pub mod http;
+pub mod tls;

@@ -1,0 +1,59 @@
+//! TO and EXCEPT: whom a rule concerns.
+
+use std::collections::BTreeSet;
+
+/// Roles a rule is for, less the roles it is not for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Audience {
+    /// None: everyone.
+    to: Option<BTreeSet<String>>,
+    except: BTreeSet<String>,
+}
+
+impl Audience {
+    pub(crate) fn new(to: Option<&[String]>, except: &[String]) -> Self {
+        Self { to: to.map(|roles| roles.iter().cloned().collect()), except: except.iter().cloned().collect() }
+    }
+
+    /// Whether someone with `roles` (inherited ones included) is concerned.
+    pub(crate) fn includes(&self, roles: &BTreeSet<String>) -> bool {
+        self.to.as_ref().is_none_or(|to| !to.is_disjoint(roles)) && self.except.is_disjoint(roles)
+    }
+
+    /// Whether some set of roles is concerned by both: then two masks on one column would collide.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let reachable = |audience: &Self| {
+            audience
+                .to
+                .as_ref()
+                .is_none_or(|to| to.iter().any(|role| !self.except.contains(role) && !other.except.contains(role)))
+        };
+        reachable(self) && reachable(other)
+    }
+
+    /// Every role that is named.
+    pub(crate) fn roles(&self) -> impl Iterator<Item = &String> {
+        self.to.iter().flatten().chain(&self.except)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audience(to: Option<&[&str]>, except: &[&str]) -> Audience {
+        let owned = |roles: &[&str]| roles.iter().map(ToString::to_string).collect::<Vec<_>>();
+        Audience::new(to.map(owned).as_deref(), &owned(except))
+    }
+
+    #[test]
+    fn overlap_is_possible_unless_an_exception_separates_them() {
+        let everyone = audience(None, &[]);
+        let analysts = audience(Some(&["analyst"]), &[]);
+        let stewards = audience(Some(&["steward"]), &[]);
+        let analysts_not_stewards = audience(Some(&["analyst"]), &["steward"]);
+        assert!(everyone.overlaps(&analysts));
+        assert!(analysts.overlaps(&stewards), "one user may have both roles");
+        assert!(!analysts_not_stewards.overlaps(&stewards));
+    }
+}

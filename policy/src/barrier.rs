@@ -1,0 +1,382 @@
+//! The sealed leaf of every governed scan.
+//!
+//! One physical node evaluates the row filter and the masks itself. The engine's optimizer can
+//! neither take them apart nor move anything across, because below the barrier there is nothing but
+//! the scan: no filter to merge with, no projection to swap with, no expression to inline. What goes
+//! down is decided here and only here: nothing, except dynamic filters over bare unmasked columns.
+//! What comes up is row counts and sizes, as estimates.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::{BatchCoalescer, prep_null_mask_filter};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, Statistics, internal_err};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::filter_pushdown::{
+    ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
+};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
+use futures::{Stream, StreamExt};
+
+use crate::mask::Mask;
+
+/// One column that leaves the barrier.
+#[derive(Debug, Clone)]
+pub struct BarrierColumn {
+    /// Index in the input.
+    pub input: usize,
+    /// What its values become; None shows them as they are.
+    pub mask: Option<Arc<dyn Mask>>,
+}
+
+/// Row filter, masks and seal over one scan.
+#[derive(Debug)]
+pub struct PolicyBarrierExec {
+    /// `schema.table`, for plans and errors.
+    table: Arc<str>,
+    input: Arc<dyn ExecutionPlan>,
+    /// Total predicate over the input's columns; rows for which it is not TRUE do not exist.
+    row_filter: Option<Arc<dyn PhysicalExpr>>,
+    /// The engine's own filter node over the same input: asked for estimates, never run.
+    estimator: Option<FilterExec>,
+    columns: Arc<[BarrierColumn]>,
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl PolicyBarrierExec {
+    /// Seals `input`. `schema` has one field per entry of `columns`, of the masked types.
+    pub fn try_new(
+        table: Arc<str>,
+        input: Arc<dyn ExecutionPlan>,
+        row_filter: Option<Arc<dyn PhysicalExpr>>,
+        columns: Arc<[BarrierColumn]>,
+        schema: SchemaRef,
+    ) -> Result<Self> {
+        let raw = input.schema();
+        if columns.len() != schema.fields().len() {
+            return internal_err!("the barrier's columns and schema disagree");
+        }
+        for (column, field) in columns.iter().zip(schema.fields()) {
+            let Some(source) = raw.fields().get(column.input) else {
+                return internal_err!("the barrier names a column that its input does not have");
+            };
+            let shown = column.mask.as_ref().map_or_else(|| source.data_type().clone(), |m| m.output_type(source.data_type()));
+            if shown != *field.data_type() {
+                return internal_err!("the barrier's schema disagrees with its columns");
+            }
+        }
+        // No ordering, no constants, no equivalences: all of them can depend on raw values.
+        let properties = Arc::new(PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&schema)),
+            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        ));
+        let estimator =
+            row_filter.as_ref().map(|filter| FilterExec::try_new(Arc::clone(filter), Arc::clone(&input))).transpose()?;
+        let metrics = ExecutionPlanMetricsSet::new();
+        Ok(Self { table, input, row_filter, estimator, columns, schema, properties, metrics })
+    }
+
+    /// `schema.table`.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The raw scan. For the verifier and for operators' plans only.
+    #[must_use]
+    pub fn input(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.input
+    }
+
+    /// Whether rows are filtered.
+    #[must_use]
+    pub fn has_row_filter(&self) -> bool {
+        self.row_filter.is_some()
+    }
+
+    /// What leaves it.
+    #[must_use]
+    pub fn columns(&self) -> &[BarrierColumn] {
+        &self.columns
+    }
+
+    /// Output indices of the columns shown as they are.
+    fn unmasked(&self) -> HashSet<usize> {
+        self.columns.iter().enumerate().filter(|(_, c)| c.mask.is_none()).map(|(index, _)| index).collect()
+    }
+
+    /// Whether a filter from above may go below: one that the engine itself made (from join keys, a
+    /// top-k threshold or an aggregate's bound) and whose operands are bare unmasked columns. Its
+    /// present form says nothing (it starts as `true`), its operands stay.
+    fn lets_through(&self, filter: &Arc<dyn PhysicalExpr>, unmasked: &HashSet<usize>) -> bool {
+        filter.downcast_ref::<DynamicFilterPhysicalExpr>().is_some_and(|dynamic| {
+            let operands = dynamic.children();
+            !operands.is_empty()
+                && operands.iter().all(|operand| {
+                    operand.downcast_ref::<Column>().is_some_and(|column| unmasked.contains(&column.index()))
+                })
+        })
+    }
+}
+
+impl DisplayAs for PolicyBarrierExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let masked = self.columns.iter().filter(|c| c.mask.is_some()).count();
+        write!(f, "PolicyBarrierExec: table={}, row_filter={}, masked_columns={masked}", self.table, self.row_filter.is_some())
+    }
+}
+
+impl ExecutionPlan for PolicyBarrierExec {
+    fn name(&self) -> &'static str {
+        "PolicyBarrierExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        match &self.row_filter {
+            Some(filter) => f(filter),
+            None => Ok(TreeNodeRecursion::Continue),
+        }
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        // No exchange below a barrier: raw rows stay in the task that read them.
+        vec![false]
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (Some(input), true) = (children.pop(), children.is_empty()) else {
+            return internal_err!("a barrier has one input");
+        };
+        if input.schema() != self.input.schema() {
+            return internal_err!("the input of a barrier changed its columns");
+        }
+        Ok(Arc::new(Self::try_new(
+            Arc::clone(&self.table),
+            input,
+            self.row_filter.clone(),
+            Arc::clone(&self.columns),
+            Arc::clone(&self.schema),
+        )?))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        use datafusion::physical_plan::execution_plan::ChildrenPropertiesMode;
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let batch_size = context.session_config().batch_size();
+        let input = self.input.execute(partition, context)?;
+        let raw: Vec<usize> = self.columns.iter().map(|c| c.input).collect();
+        let raw_schema = Arc::new(Schema::new(
+            raw.iter().map(|index| Arc::clone(&input.schema().fields()[*index])).collect::<Vec<_>>(),
+        ));
+        let coalescer = (self.row_filter.is_some() && !raw.is_empty())
+            .then(|| BatchCoalescer::new(Arc::clone(&raw_schema), batch_size).with_biggest_coalesce_batch_size(Some(batch_size / 2)));
+        Ok(Box::pin(BarrierStream {
+            input: Some(input),
+            row_filter: self.row_filter.clone(),
+            raw,
+            columns: Arc::clone(&self.columns),
+            schema: Arc::clone(&self.schema),
+            coalescer,
+            metrics: BaselineMetrics::new(&self.metrics, partition),
+        }))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition)]
+    }
+
+    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        // Row count and size only, as estimates. Bounds, null counts and distinct counts would let the
+        // planner evaluate a user's expression on hidden values.
+        let mut shown = Statistics::new_unknown(&self.schema);
+        let estimate = match (&self.estimator, inputs.first()) {
+            (Some(filter), _) => filter.statistics_from_inputs(inputs, args)?,
+            (None, Some(input)) => Arc::clone(input),
+            (None, None) => return Ok(Arc::new(shown)),
+        };
+        shown.num_rows = estimate.num_rows.to_inexact();
+        shown.total_byte_size = estimate.total_byte_size.to_inexact();
+        Ok(Arc::new(shown))
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        phase: FilterPushdownPhase,
+        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
+        _: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        if phase != FilterPushdownPhase::Post {
+            return Ok(FilterDescription::all_unsupported(&parent_filters, &self.children()));
+        }
+        let unmasked = self.unmasked();
+        // The optimizer matches answers to filters by position, so a refused one is stood for by a
+        // column that no input has.
+        let refused: Arc<dyn PhysicalExpr> = Arc::new(Column::new("refused at the policy barrier", usize::MAX));
+        let offered: Vec<_> = parent_filters
+            .iter()
+            .map(|filter| if self.lets_through(filter, &unmasked) { Arc::clone(filter) } else { Arc::clone(&refused) })
+            .collect();
+        let child = ChildFilterDescription::from_child_with_allowed_indices(&offered, unmasked, &self.input)?;
+        Ok(FilterDescription::new().with_child(child))
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _: FilterPushdownPhase,
+        child_pushdown_result: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        Ok(FilterPushdownPropagation::if_all(child_pushdown_result))
+    }
+}
+
+/// Filters, coalesces, then masks what is left.
+struct BarrierStream {
+    /// None once it has ended: its resources go with it.
+    input: Option<SendableRecordBatchStream>,
+    row_filter: Option<Arc<dyn PhysicalExpr>>,
+    raw: Vec<usize>,
+    columns: Arc<[BarrierColumn]>,
+    schema: SchemaRef,
+    coalescer: Option<BatchCoalescer>,
+    metrics: BaselineMetrics,
+}
+
+impl BarrierStream {
+    /// Masks a batch of raw columns in output order.
+    fn mask(&self, raw: &[ArrayRef], rows: usize) -> Result<RecordBatch> {
+        let columns = self
+            .columns
+            .iter()
+            .zip(raw)
+            .map(|(column, values)| match &column.mask {
+                Some(mask) => mask.apply(values),
+                None => Ok(Arc::clone(values)),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+
+    /// The rows of `batch` that the filter shows.
+    fn selected(filter: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
+        let verdict = filter.evaluate(batch)?.into_array(batch.num_rows())?;
+        let verdict = datafusion::common::cast::as_boolean_array(&verdict)?;
+        // Unknown is not TRUE.
+        Ok(if verdict.null_count() > 0 { prep_null_mask_filter(verdict) } else { verdict.clone() })
+    }
+
+    /// Takes one input batch; answers what can leave at once.
+    fn take(&mut self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
+        let Some(filter) = &self.row_filter else {
+            let raw: Vec<_> = self.raw.iter().map(|index| Arc::clone(batch.column(*index))).collect();
+            return self.mask(&raw, batch.num_rows()).map(Some);
+        };
+        let selected = Self::selected(filter, batch)?;
+        let shown = selected.true_count();
+        if shown == 0 {
+            return Ok(None);
+        }
+        match &mut self.coalescer {
+            // Only the number of rows is asked for.
+            None => self.mask(&[], shown).map(Some),
+            Some(coalescer) => {
+                let projected = batch.project(&self.raw)?;
+                if shown == batch.num_rows() {
+                    coalescer.push_batch(projected)?;
+                } else {
+                    coalescer.push_batch_with_filter(projected, &selected)?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn completed(&mut self) -> Option<Result<RecordBatch>> {
+        let batch = self.coalescer.as_mut()?.next_completed_batch()?;
+        Some(self.mask(batch.columns(), batch.num_rows()))
+    }
+}
+
+impl Stream for BarrierStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let elapsed = self.metrics.elapsed_compute().clone();
+        loop {
+            let timer = elapsed.timer();
+            let completed = self.completed();
+            timer.done();
+            if let Some(batch) = completed {
+                return self.metrics.record_poll(Poll::Ready(Some(batch)));
+            }
+            let Some(input) = &mut self.input else { return Poll::Ready(None) };
+            match ready!(input.poll_next_unpin(cx)) {
+                Some(Ok(batch)) => {
+                    let timer = elapsed.timer();
+                    let taken = self.take(&batch);
+                    timer.done();
+                    if let Some(taken) = taken.transpose() {
+                        return self.metrics.record_poll(Poll::Ready(Some(taken)));
+                    }
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => {
+                    self.input = None;
+                    if let Some(coalescer) = &mut self.coalescer {
+                        coalescer.finish_buffered_batch()?;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl RecordBatchStream for BarrierStream {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}

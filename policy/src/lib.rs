@@ -1,0 +1,36 @@
+//! Who sees what: principals, grants, row filters, masks, the barrier and the verifier.
+//!
+//! This crate knows DataFusion but no catalog and no protocol. The way of a decision: policy files
+//! ([`records`](self)) become a [`PolicySnapshot`], which [`PolicyEngine`] keeps in force; for one
+//! [`Principal`] it is [`Resolved`] once per epoch; for one [`Securable`] that gives an [`Access`], and
+//! [`PolicyTable`] applies it to every scan through a [`PolicyBarrierExec`].
+
+mod access;
+mod audience;
+mod barrier;
+pub mod document;
+mod engine;
+mod grants;
+pub mod identity;
+mod key;
+mod mask;
+mod pattern;
+mod principal;
+mod records;
+mod row_filter;
+mod securable;
+mod snapshot;
+mod table;
+mod total;
+mod verifier;
+
+pub use access::{Access, TablePolicy};
+pub use barrier::{BarrierColumn, PolicyBarrierExec};
+pub use engine::{PolicyEngine, Reload};
+pub use mask::{Mask, MaskKey};
+pub use pattern::ObjectPattern;
+pub use principal::Principal;
+pub use securable::Securable;
+pub use snapshot::{PolicySnapshot, Resolved, RuleDescription};
+pub use table::PolicyTable;
+pub use verifier::{GovernedScan, IsSystemTable, NotVerified, Verified, verify_logical, verify_physical};

@@ -1,0 +1,81 @@
+//! Coarse places: the outward part of a UK postcode, the first three digits of a US ZIP code.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::error::Result;
+
+use super::{Mask, is_text, map_text, wrong_type};
+
+/// Three-digit ZIP areas with 20,000 people or fewer by the 2000 census, shown as `000`: the list
+/// in the HHS guidance on 45 CFR 164.514(b)(2)(i)(B).
+const SMALL_ZIP3: [&str; 17] = [
+    "036", "059", "063", "102", "203", "556", "692", "790", "821", "823", "830", "831", "878", "879", "884",
+    "890", "893",
+];
+
+#[derive(Debug)]
+struct OutwardPostcode;
+
+#[derive(Debug)]
+struct Zip3;
+
+pub(super) fn outward(raw: &DataType) -> Result<Arc<dyn Mask>, String> {
+    if is_text(raw) { Ok(Arc::new(OutwardPostcode)) } else { Err(wrong_type("outward_postcode", "text", raw)) }
+}
+
+pub(super) fn zip3(raw: &DataType) -> Result<Arc<dyn Mask>, String> {
+    if is_text(raw) { Ok(Arc::new(Zip3)) } else { Err(wrong_type("zip3", "text", raw)) }
+}
+
+impl Mask for OutwardPostcode {
+    fn name(&self) -> &'static str {
+        "outward_postcode"
+    }
+
+    fn output_type(&self, raw: &DataType) -> DataType {
+        raw.clone()
+    }
+
+    fn apply(&self, raw: &ArrayRef) -> Result<ArrayRef> {
+        map_text(raw, |value, out| {
+            // The inward part is always a digit and two letters; what does not look like a postcode shows nothing.
+            out.extend(value.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase()));
+            let outward = out.len().checked_sub(3).filter(|length| (2..=4).contains(length));
+            let valid = out.is_ascii()
+                && outward.is_some_and(|length| {
+                    let inward = &out.as_bytes()[length..];
+                    let head = &out.as_bytes()[..length];
+                    inward[0].is_ascii_digit()
+                        && inward[1..].iter().all(u8::is_ascii_alphabetic)
+                        && head.iter().all(u8::is_ascii_alphanumeric)
+                        && head[0].is_ascii_alphabetic()
+                });
+            out.truncate(if valid { outward.unwrap_or(0) } else { 0 });
+        })
+    }
+}
+
+impl Mask for Zip3 {
+    fn name(&self) -> &'static str {
+        "zip3"
+    }
+
+    fn output_type(&self, raw: &DataType) -> DataType {
+        raw.clone()
+    }
+
+    fn apply(&self, raw: &ArrayRef) -> Result<ArrayRef> {
+        map_text(raw, |value, out| {
+            let value = value.trim();
+            let digits = value.as_bytes();
+            let five = digits.len() >= 5 && digits[..5].iter().all(u8::is_ascii_digit);
+            let rest = digits.len() == 5 || (digits.len() == 10 && digits[5] == b'-' && digits[6..].iter().all(u8::is_ascii_digit));
+            if five && rest {
+                let area = &value[..3];
+                out.push_str(if SMALL_ZIP3.contains(&area) { "000" } else { area });
+            }
+        })
+    }
+}

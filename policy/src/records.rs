@@ -1,0 +1,233 @@
+//! The policy file as it is written: YAML records with their positions.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use crate::document::{Diagnostic, Diagnostics};
+
+/// One policy file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PolicyFile {
+    pub(crate) version: Spanned<u32>,
+    #[serde(default)]
+    pub(crate) roles: Vec<RoleRecord>,
+    #[serde(default)]
+    pub(crate) grants: Vec<GrantRecord>,
+    #[serde(default)]
+    pub(crate) row_filters: Vec<RowFilterRecord>,
+    #[serde(default)]
+    pub(crate) masks: Vec<MaskRecord>,
+    #[serde(default)]
+    pub(crate) keys: BTreeMap<String, KeyRecord>,
+}
+
+/// A role and the roles whose grants it also has.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RoleRecord {
+    pub(crate) role: Spanned<String>,
+    #[serde(default)]
+    pub(crate) inherits: Vec<String>,
+}
+
+/// Who may do what to which tables.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GrantRecord {
+    pub(crate) role: Spanned<String>,
+    #[serde(default = "any")]
+    pub(crate) tenant: String,
+    pub(crate) object: Spanned<String>,
+    pub(crate) action: Action,
+    #[serde(default)]
+    pub(crate) effect: Effect,
+}
+
+fn any() -> String {
+    "*".to_owned()
+}
+
+/// What a grant lets its holder do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Action {
+    /// Read rows, under row filters and masks.
+    Select,
+    /// See that the table exists and how it would be read; no rows.
+    Describe,
+}
+
+impl Action {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Select => "select",
+            Self::Describe => "describe",
+        }
+    }
+}
+
+/// Exact words only: a misspelt `Deny` must not become an allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Effect {
+    #[default]
+    Allow,
+    Deny,
+}
+
+impl Effect {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// How several row filters on one table combine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FilterKind {
+    /// An obligation: all of them must hold.
+    #[default]
+    Restrictive,
+    /// An alternative: one of them must hold.
+    Permissive,
+}
+
+impl FilterKind {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Restrictive => "restrictive",
+            Self::Permissive => "permissive",
+        }
+    }
+}
+
+/// Which rows are seen.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RowFilterRecord {
+    pub(crate) name: Spanned<String>,
+    #[serde(default)]
+    pub(crate) on: Vec<Spanned<String>>,
+    pub(crate) tag: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) kind: FilterKind,
+    pub(crate) to: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) except: Vec<String>,
+    pub(crate) using: Spanned<String>,
+}
+
+/// How a column's values are shown.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MaskRecord {
+    pub(crate) name: Spanned<String>,
+    pub(crate) tag: Option<Spanned<String>>,
+    pub(crate) on: Option<Spanned<String>>,
+    pub(crate) column: Option<Spanned<String>>,
+    pub(crate) to: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) except: Vec<String>,
+    pub(crate) mask: Spanned<MaskSpec>,
+}
+
+/// A mask and its arguments.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum MaskSpec {
+    /// Always NULL.
+    Null,
+    /// Always the same value; NULL stays NULL.
+    Constant {
+        /// The value, as text.
+        value: String,
+    },
+    /// A keyed token: equal values give equal tokens within the domain and key.
+    Token {
+        /// Tokens of one domain can be joined with each other.
+        domain: String,
+        /// Name of an entry of `keys`.
+        key: String,
+    },
+    /// All but the last `n` characters become `*`.
+    ShowLast {
+        /// Characters shown.
+        n: usize,
+    },
+    /// Dates and timestamps are cut to the start of the year or month.
+    TruncateDate {
+        /// Unit.
+        to: DateUnit,
+    },
+    /// `SW1A 1AA` becomes `SW1A`.
+    OutwardPostcode,
+    /// `60614-1234` becomes `606`, small populations `000`.
+    Zip3,
+}
+
+impl MaskSpec {
+    /// The mask in a few words; a key by its name only.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Null => "null".to_owned(),
+            Self::Constant { value } => format!("constant '{value}'"),
+            Self::Token { domain, key } => format!("token of domain {domain} with key {key}"),
+            Self::ShowLast { n } => format!("show last {n}"),
+            Self::TruncateDate { to: DateUnit::Year } => "truncate date to year".to_owned(),
+            Self::TruncateDate { to: DateUnit::Month } => "truncate date to month".to_owned(),
+            Self::OutwardPostcode => "outward postcode".to_owned(),
+            Self::Zip3 => "three-digit ZIP".to_owned(),
+        }
+    }
+}
+
+/// What dates are truncated to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DateUnit {
+    Year,
+    Month,
+}
+
+/// Where the bytes of a key come from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyRecord {
+    /// `file:PATH` or `env:NAME`.
+    pub(crate) from: Spanned<String>,
+}
+
+/// Parses one file; every complaint carries its position.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<PolicyFile, Diagnostics> {
+    let file: PolicyFile = serde_saphyr::from_str(text).map_err(|error| {
+        let location = error.location();
+        Diagnostics::from(Diagnostic {
+            file: path.to_owned(),
+            line: location.map_or(0, |l| usize::try_from(l.line()).unwrap_or(0)),
+            column: location.map_or(0, |l| usize::try_from(l.column()).unwrap_or(0)),
+            message: crate::document::first_line(&error.to_string()),
+        })
+    })?;
+    if file.version.value != 1 {
+        let message = format!("version {} is not known; expected 1", file.version.value);
+        return Err(at(path, &file.version, message).into());
+    }
+    Ok(file)
+}
+
+/// A complaint about the place a value was written at.
+pub(crate) fn at<T>(path: &Path, place: &Spanned<T>, message: impl Into<String>) -> Diagnostic {
+    Diagnostic {
+        file: path.to_owned(),
+        line: usize::try_from(place.referenced.line()).unwrap_or(0),
+        column: usize::try_from(place.referenced.column()).unwrap_or(0),
+        message: message.into(),
+    }
+}

@@ -1,0 +1,126 @@
+//! Which expressions are total: cannot fail on any value.
+//!
+//! Two uses. A row filter and a mask must be total, or its failure tells of a hidden row. And of what
+//! a user wrote, only total predicates on unmasked columns ("leakproof" in PostgreSQL's word) may go
+//! below the barrier.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::expr::{InList, Like, ScalarFunction};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast};
+use datafusion::common::DFSchema;
+
+/// Functions of strings that succeed on every string.
+const TOTAL_FUNCTIONS: [&str; 9] =
+    ["lower", "upper", "coalesce", "btrim", "ltrim", "rtrim", "character_length", "starts_with", "nullif"];
+
+/// Why `expr` is not total over `schema`; None if it is.
+pub(crate) fn not_total(expr: &Expr, schema: &DFSchema) -> Option<String> {
+    let mut reason = None;
+    let walked = expr.apply(|node| {
+        reason = node_not_total(node, schema);
+        Ok(if reason.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    match walked {
+        Ok(_) => reason,
+        Err(_) => Some("it nests too deeply to be judged".to_owned()),
+    }
+}
+
+fn node_not_total(node: &Expr, schema: &DFSchema) -> Option<String> {
+    match node {
+        Expr::Column(_) | Expr::Literal(_, _) | Expr::Alias(_) => None,
+        Expr::Not(_) | Expr::IsNull(_) | Expr::IsNotNull(_) => None,
+        Expr::IsTrue(_) | Expr::IsFalse(_) | Expr::IsUnknown(_) => None,
+        Expr::IsNotTrue(_) | Expr::IsNotFalse(_) | Expr::IsNotUnknown(_) => None,
+        Expr::Between(_) | Expr::InList(_) | Expr::Case(_) => None,
+        Expr::BinaryExpr(BinaryExpr { op, .. }) if is_total_operator(*op) => None,
+        Expr::BinaryExpr(BinaryExpr { op, .. }) => Some(format!("operator `{op}` can fail on some values")),
+        Expr::Like(Like { pattern, .. }) => {
+            (!is_plain_pattern(pattern)).then(|| "LIKE needs a literal pattern without backslashes".to_owned())
+        }
+        // Literal casts are folded before the filter runs; one that fails denies the table.
+        Expr::Cast(Cast { expr, .. }) if matches!(expr.as_ref(), Expr::Literal(_, _)) => None,
+        Expr::Cast(Cast { expr, field }) => match expr.get_type(schema) {
+            Ok(from) if is_total_cast(&from, field.data_type()) => None,
+            Ok(from) => Some(format!("the cast from {from} to {} can fail on some values", field.data_type())),
+            Err(_) => Some("it does not type-check".to_owned()),
+        },
+        Expr::TryCast(TryCast { .. }) => None,
+        Expr::ScalarFunction(ScalarFunction { func, .. }) if TOTAL_FUNCTIONS.contains(&func.name()) => None,
+        Expr::ScalarFunction(ScalarFunction { func, .. }) => {
+            Some(format!("function `{}` is not on the list of functions that cannot fail", func.name()))
+        }
+        _ => Some("it uses a construct that row filters may not".to_owned()),
+    }
+}
+
+fn is_total_operator(operator: Operator) -> bool {
+    matches!(
+        operator,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::And
+            | Operator::Or
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+            | Operator::StringConcat
+    )
+}
+
+fn is_plain_pattern(pattern: &Expr) -> bool {
+    matches!(pattern, Expr::Literal(value, _) if value.try_as_str().flatten().is_none_or(|text| !text.contains('\\')))
+}
+
+/// Casts that succeed on every value of the source type.
+pub(crate) fn is_total_cast(from: &DataType, to: &DataType) -> bool {
+    use DataType::{Date32, Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View};
+    if from == to {
+        return true;
+    }
+    let text = |t: &DataType| matches!(t, Utf8 | LargeUtf8 | Utf8View);
+    match (from, to) {
+        (Int8, Int16 | Int32 | Int64 | Float32 | Float64)
+        | (Int16, Int32 | Int64 | Float32 | Float64)
+        | (Int32, Int64 | Float64)
+        | (Int64, Float64)
+        | (UInt8, Int16 | Int32 | Int64 | UInt16 | UInt32 | UInt64 | Float64)
+        | (UInt16, Int32 | Int64 | UInt32 | UInt64 | Float64)
+        | (UInt32, Int64 | UInt64 | Float64)
+        | (Float32, Float64) => true,
+        (Date32, other) if text(other) => true,
+        (Int8 | Int16 | Int32 | Int64 | DataType::Boolean, other) if text(other) => true,
+        (from, to) => text(from) && text(to),
+    }
+}
+
+/// Whether a user's predicate may be handed to the scan below the barrier: only bare columns that
+/// `visible` accepts, compared with literals, under AND, OR and NOT.
+pub(crate) fn is_leakproof(expr: &Expr, visible: &dyn Fn(&str) -> bool) -> bool {
+    let column = |e: &Expr| matches!(e, Expr::Column(c) if visible(&c.name));
+    let literal = |e: &Expr| matches!(e, Expr::Literal(_, _));
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
+            is_leakproof(left, visible) && is_leakproof(right, visible)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            matches!(
+                op,
+                Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+            ) && ((column(left) && literal(right)) || (literal(left) && column(right)))
+        }
+        Expr::Not(inner) => is_leakproof(inner, visible),
+        Expr::IsNull(inner) | Expr::IsNotNull(inner) => column(inner),
+        Expr::Between(between) => column(&between.expr) && literal(&between.low) && literal(&between.high),
+        Expr::InList(InList { expr, list, .. }) => column(expr) && list.iter().all(literal),
+        Expr::Like(Like { expr, pattern, escape_char, .. }) => {
+            column(expr) && escape_char.is_none() && is_plain_pattern(pattern)
+        }
+        Expr::Column(_) => column(expr),
+        _ => false,
+    }
+}

@@ -1,0 +1,1 @@
+//! Intent and outcome of every statement, durable before rows leave.
