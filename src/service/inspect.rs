@@ -1,0 +1,91 @@
+//! Checks without serving: what `lakeward config check` and `lakeward policy check` do.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use lakeward_catalog::{CatalogSnapshot, TableState};
+use lakeward_policy::document::{Diagnostic, Diagnostics};
+use lakeward_policy::identity::UserDirectory;
+
+use super::parts;
+use crate::config::Config;
+
+/// Checks the configuration and everything it names; complains about all of it at once.
+/// Gives a summary for people.
+pub async fn everything(file: &Path) -> Result<String, Diagnostics> {
+    let config = Config::load(file)?;
+    let mut problems = config.missing_files();
+    let mut summary = String::new();
+
+    if let Some(tls) =
+        config.tls.as_ref().filter(|tls| tls.certificate.path.exists() && tls.key.path.exists())
+    {
+        match parts::load_certificates(tls).await {
+            Ok(certificates) => {
+                let _ = writeln!(summary, "certificate: valid until {}", certificates.not_after());
+            }
+            Err(Diagnostics(found)) => problems.extend(found),
+        }
+    }
+    let users = config.identity.users.path.clone();
+    if users.exists() {
+        match parts::blocking(&users.clone(), move || UserDirectory::load(&users)).await {
+            Ok(directory) => {
+                let _ = writeln!(summary, "users: {}", directory.len());
+            }
+            Err(Diagnostics(found)) => problems.extend(found),
+        }
+    }
+    // Policies are checked against tables; without directories every rule would seem to name none.
+    let present = config.policy.files.iter().all(|file| file.path.exists())
+        && config
+            .catalog
+            .layers
+            .values()
+            .all(|layer| layer.directory().is_none_or(|directory| directory.is_dir()));
+    if present {
+        match policies(&config).await {
+            Ok(text) => summary.push_str(&text),
+            Err(Diagnostics(found)) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(summary.trim_end().to_owned()) } else { Err(Diagnostics(problems)) }
+}
+
+/// Checks the policies against the tables there are. Gives a summary for people.
+pub async fn policies(config: &Config) -> Result<String, Diagnostics> {
+    let catalog = parts::open_catalog(config).await.map_err(|error| {
+        let problem = match config.catalog.layers.values().next() {
+            Some(layer) => layer.origin.complain(error.to_string()),
+            None => Diagnostic { file: "catalog".into(), line: 0, column: 0, message: error.to_string() },
+        };
+        Diagnostics::from(problem)
+    })?;
+    let snapshot = catalog.snapshot();
+    let engine = parts::load_policies(&config.policy, parts::securables(&snapshot)).await?;
+    let mut summary = tables(&snapshot);
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for rule in engine.current().describe() {
+        *kinds.entry(rule.kind).or_default() += 1;
+    }
+    let kinds: Vec<_> = kinds
+        .iter()
+        .map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" }))
+        .collect();
+    let _ = write!(summary, "policies: {} in {} file(s)", kinds.join(", "), config.policy.files.len());
+    Ok(summary)
+}
+
+fn tables(snapshot: &CatalogSnapshot) -> String {
+    let mut schemas: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut summary = String::new();
+    for entry in snapshot.tables() {
+        *schemas.entry(&entry.schema).or_default() += 1;
+        if let TableState::Unavailable { reason } = &entry.state {
+            let _ = writeln!(summary, "unavailable: {}.{}: {reason}", entry.schema, entry.name);
+        }
+    }
+    let schemas: Vec<_> = schemas.iter().map(|(schema, count)| format!("{schema} ({count})")).collect();
+    format!("tables: {}\n{summary}", schemas.join(", "))
+}
