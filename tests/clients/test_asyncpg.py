@@ -32,7 +32,7 @@ def test_queries_with_parameters(server):
             "SELECT count(*) FROM silver.patients WHERE birth_date < $1", datetime.date(1970, 1, 1)
         )
         assert 0 < older < total
-        rows = await connection.fetch("SELECT * FROM silver.patients ORDER BY nhs_number LIMIT 10")
+        rows = await connection.fetch("SELECT * FROM silver.patients ORDER BY patient_id LIMIT 10")
         assert len(rows) == 10 and isinstance(rows[0]["birth_date"], datetime.date)
         assert await connection.fetchrow("SELECT $1::int + 1, $2::text, $3::boolean", 41, "x", None) == (42, "x", None)
 
@@ -52,10 +52,10 @@ def test_prepared_statements(server):
 
 def test_a_cursor_fetches_in_portions(server):
     async def work(connection):
-        expected = await connection.fetch("SELECT nhs_number FROM silver.patients ORDER BY nhs_number")
+        expected = await connection.fetch("SELECT patient_id FROM silver.patients ORDER BY patient_id")
         async with connection.transaction():
             seen = []
-            cursor = connection.cursor("SELECT nhs_number FROM silver.patients ORDER BY nhs_number", prefetch=37)
+            cursor = connection.cursor("SELECT patient_id FROM silver.patients ORDER BY patient_id", prefetch=37)
             async for row in cursor:
                 seen.append(row)
         assert seen == expected

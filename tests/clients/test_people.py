@@ -94,16 +94,51 @@ def test_queries_are_ones_own_but_for_the_operator(server):
 
 
 def test_the_data_scientist_sees_tokens_that_join(server):
-    real = {number for (number,) in server.rows("stella", "SELECT nhs_number FROM silver.patients")}
-    tokens = [token for (token,) in server.rows("dana", "SELECT nhs_number FROM silver.patients")]
-    assert tokens and not real & set(tokens)
-    assert len(set(tokens)) == len(tokens), "one token for each person"
-    again = [token for (token,) in server.rows("dana", "SELECT nhs_number FROM silver.patients")]
+    real = {number for (number,) in server.rows("stella", "SELECT patient_id FROM silver.patients")}
+    tokens = [token for (token,) in server.rows("dana", "SELECT patient_id FROM silver.patients")]
+    assert len(tokens) == len(set(tokens)) == len(real), "one token for each patient"
+    assert not real & set(tokens)
+    again = [token for (token,) in server.rows("dana", "SELECT patient_id FROM silver.patients")]
     assert sorted(tokens) == sorted(again), "the same token each time"
+    joined = "SELECT count(*), count(DISTINCT patient_id) FROM silver.patients JOIN silver.encounters USING (patient_id)"
+    assert server.rows("dana", joined) == server.rows("stella", joined)
     # What one writes meets the token, never the number behind it.
     number = next(iter(real))
-    assert server.value("dana", "SELECT count(*) FROM silver.patients WHERE nhs_number = %s", [number]) == 0
-    assert server.value("dana", "SELECT count(*) FROM silver.patients WHERE nhs_number = %s", [tokens[0]]) == 1
+    assert server.value("dana", "SELECT count(*) FROM silver.patients WHERE patient_id = %s", [number]) == 0
+    assert server.value("dana", "SELECT count(*) FROM silver.patients WHERE patient_id = %s", [tokens[0]]) == 1
+
+
+def test_the_data_scientist_sees_coarse_values(server):
+    everyone = server.value("dana", "SELECT count(*) FROM silver.patients")
+    assert everyone == 1000, "of all tenants"
+    assert server.rows("dana", "SELECT count(given_name), count(family_name), count(email), count(town) FROM silver.patients") == [(0, 0, 0, 0)]
+    births = server.rows("dana", "SELECT DISTINCT birth_date FROM silver.patients")
+    assert len(births) > 20 and all((born.month, born.day) == (1, 1) for (born,) in births)
+    years = "SELECT EXTRACT(year FROM birth_date), count(*) FROM silver.patients GROUP BY 1 ORDER BY 1"
+    assert server.rows("dana", years) == server.rows("stella", years)
+    outward = {code for (code,) in server.rows("dana", "SELECT DISTINCT postcode FROM silver.patients WHERE postcode IS NOT NULL")}
+    real = {code.split(" ")[0] for (code,) in server.rows("stella", "SELECT DISTINCT postcode FROM silver.patients WHERE postcode IS NOT NULL")}
+    assert outward == real and outward
+    areas = {code for (code,) in server.rows("dana", "SELECT DISTINCT zip_code FROM silver.patients WHERE zip_code IS NOT NULL")}
+    assert areas and all(len(area) == 3 for area in areas)
+    assert server.rows("dana", "SELECT DISTINCT family_name FROM silver.practitioners") == [("withheld",)]
+
+
+def test_analysts_see_the_last_digits(server):
+    shown = dict(server.rows("alice", "SELECT patient_id, nhs_number FROM silver.patients WHERE nhs_number IS NOT NULL"))
+    real = dict(server.rows("stella", "SELECT patient_id, nhs_number FROM silver.patients WHERE nhs_number IS NOT NULL"))
+    assert shown
+    for patient, number in shown.items():
+        assert number == "*" * (len(real[patient]) - 4) + real[patient][-4:]
+    assert server.rows("alice", "SELECT count(phone), count(email), count(address_line) FROM silver.patients") == [(0, 0, 0)]
+
+
+def test_the_partner_sees_aggregates_of_their_tenant(server):
+    for table in ("no_show_rates", "monthly_revenue_by_doctor", "blood_pressure_control", "claims_ageing"):
+        mine = server.value("parker", f"SELECT count(*) FROM gold.{table}")
+        assert mine == server.value("stella", f"SELECT count(*) FROM gold.{table} WHERE tenant_id = 'lakeside'") > 0
+    assert server.rows("parker", "SELECT DISTINCT practitioner_name FROM gold.monthly_revenue_by_doctor") == [("withheld",)]
+    assert refused(server, "parker", "SELECT * FROM silver.patients").sqlstate == "42P01"
 
 
 def test_a_principal_cannot_become_another(server):

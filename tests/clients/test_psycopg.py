@@ -51,9 +51,9 @@ def test_values_go_there_and_back(alice, binary, type_name, value):
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
 def test_text_and_binary_show_the_same_table(alice, binary):
     with alice.cursor(binary=binary) as cursor:
-        rows = cursor.execute("SELECT * FROM silver.patients ORDER BY nhs_number LIMIT 20").fetchall()
+        rows = cursor.execute("SELECT * FROM silver.patients ORDER BY patient_id LIMIT 20").fetchall()
     with alice.cursor(binary=not binary) as cursor:
-        assert rows == cursor.execute("SELECT * FROM silver.patients ORDER BY nhs_number LIMIT 20").fetchall()
+        assert rows == cursor.execute("SELECT * FROM silver.patients ORDER BY patient_id LIMIT 20").fetchall()
     assert len(rows) == 20
 
 
