@@ -1,0 +1,244 @@
+//! [`LakeCatalog`]: keeps table versions current and publishes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures::StreamExt as _;
+use object_store::ObjectStore;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::discovery::{Discovered, Sources, TableKey};
+use crate::error::{CatalogError, LoadError};
+use crate::log::{self, Limits, Probe};
+use crate::options::{CatalogOptions, TableAnnotation};
+use crate::snapshot::{CatalogSnapshot, TableEntry, TableSnapshot, TableState};
+use crate::stores::{Location, Stores};
+
+/// Tables that are loaded or probed at once.
+const PARALLEL_LOADS: usize = 4;
+
+/// All tables, kept current.
+///
+/// One per process, shared by all sessions: reading it takes no lock, and a table's log is replayed
+/// once for everybody.
+#[derive(Debug)]
+pub struct LakeCatalog {
+    sources: Sources,
+    stores: Stores,
+    annotations: BTreeMap<TableKey, TableAnnotation>,
+    refresh_interval: std::time::Duration,
+    limits: Limits,
+    current: ArcSwap<CatalogSnapshot>,
+    /// Held for the whole of a refresh, so that two never overlap.
+    tracked: Mutex<BTreeMap<TableKey, Tracked>>,
+}
+
+/// What a refresh knows of one table from the last one.
+#[derive(Debug, Clone)]
+struct Tracked {
+    location: Location,
+    state: TrackedState,
+}
+
+#[derive(Debug, Clone)]
+enum TrackedState {
+    Loaded(Arc<TableSnapshot>),
+    Failed {
+        error: LoadError,
+        /// What the log folder held; None when even that could not be seen.
+        fingerprint: Option<u64>,
+    },
+}
+
+impl LakeCatalog {
+    /// Finds and loads all tables. A table that cannot be loaded is listed as unavailable; only what
+    /// is wrong with the configuration as a whole is an error.
+    pub async fn open(options: CatalogOptions) -> Result<Arc<Self>, CatalogError> {
+        let mut stores = Stores::default();
+        let sources = Sources::open(&options.roots, &options.tables, &mut stores)?;
+        let mut annotations = BTreeMap::new();
+        for annotation in options.annotations {
+            let key = TableKey { schema: annotation.schema.clone(), name: annotation.table.clone() };
+            if annotations.insert(key.clone(), annotation).is_some() {
+                return Err(CatalogError::DuplicateAnnotation { schema: key.schema, table: key.name });
+            }
+        }
+        let catalog = Arc::new(Self {
+            sources,
+            stores,
+            annotations,
+            refresh_interval: options.refresh_interval,
+            limits: Limits { load: options.load_timeout, request: options.request_timeout },
+            current: ArcSwap::default(),
+            tracked: Mutex::default(),
+        });
+        let mut tracked = catalog.tracked.lock().await;
+        let mut found = catalog.sources.discover(&BTreeSet::new(), catalog.limits).await;
+        if let Some((_, error)) = found.unreadable.pop() {
+            return Err(error);
+        }
+        if let Some(conflict) = found.conflicts.pop() {
+            return Err(conflict.into());
+        }
+        for key in catalog.annotations.keys().filter(|key| !found.tables.contains_key(*key)) {
+            tracing::warn!(table = %key, "annotation of a table that does not exist (yet)");
+        }
+        catalog.advance(&mut tracked, found.tables).await;
+        drop(tracked);
+        Ok(catalog)
+    }
+
+    /// The catalog now. Cheap; take one per statement, so that a statement sees one state.
+    pub fn snapshot(&self) -> Arc<CatalogSnapshot> {
+        self.current.load_full()
+    }
+
+    /// Stores to register in an execution runtime, by URL.
+    pub fn object_stores(&self) -> Vec<(Url, Arc<dyn ObjectStore>)> {
+        self.stores.all()
+    }
+
+    /// Looks for new tables, vanished ones and new commits, and publishes what it finds.
+    ///
+    /// A layer that cannot be listed keeps its tables and is reported at the end; a table that
+    /// cannot be read becomes unavailable. Neither keeps others from being refreshed.
+    pub async fn refresh(&self) -> Result<(), CatalogError> {
+        let mut tracked = self.tracked.lock().await;
+        let known = tracked
+            .values()
+            .filter(|table| matches!(table.state, TrackedState::Loaded(_)))
+            .map(|table| table.location.url.to_string())
+            .collect();
+        let Discovered { mut tables, conflicts, unreadable } =
+            self.sources.discover(&known, self.limits).await;
+        for conflict in conflicts {
+            tracing::warn!(
+                table = %conflict.key,
+                first = %conflict.first.url,
+                second = %conflict.second.url,
+                "two locations claim one table name; the first keeps it",
+            );
+        }
+        for (root, _) in &unreadable {
+            for (key, table) in tracked.iter() {
+                if table.location.url.as_str().starts_with(root) {
+                    tables.entry(key.clone()).or_insert_with(|| table.location.clone());
+                }
+            }
+        }
+        self.advance(&mut tracked, tables).await;
+        unreadable.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// Refreshes until `stop`. Failures are logged and tried again.
+    pub async fn run_refresh(self: Arc<Self>, stop: CancellationToken) {
+        let refreshing = async {
+            loop {
+                tokio::time::sleep(self.refresh_interval).await;
+                if let Err(error) = self.refresh().await {
+                    tracing::warn!(%error, "catalog refresh is incomplete");
+                }
+            }
+        };
+        stop.run_until_cancelled(refreshing).await;
+    }
+
+    /// Brings `tracked` to `tables` and publishes.
+    async fn advance(&self, tracked: &mut BTreeMap<TableKey, Tracked>, tables: BTreeMap<TableKey, Location>) {
+        let work: Vec<_> = tables
+            .into_iter()
+            .map(|(key, location)| {
+                let last = tracked.get(&key).filter(|last| last.location.url == location.url);
+                (key, location, last.cloned())
+            })
+            .collect();
+        let next: Vec<(TableKey, Option<Tracked>)> = futures::stream::iter(work)
+            .map(|(key, location, last)| async {
+                let next = self.advance_table(&key, location, last).await;
+                (key, next)
+            })
+            .buffer_unordered(PARALLEL_LOADS)
+            .collect()
+            .await;
+        *tracked = next.into_iter().filter_map(|(key, next)| Some((key, next?))).collect();
+        self.publish(tracked);
+    }
+
+    /// The table's next state; None when it is gone.
+    async fn advance_table(
+        &self,
+        key: &TableKey,
+        location: Location,
+        last: Option<Tracked>,
+    ) -> Option<Tracked> {
+        let annotation = self.annotations.get(key);
+        let loaded = match &last {
+            Some(Tracked { state: TrackedState::Loaded(table), .. }) => {
+                let next = match log::probe(&location, &table.log, self.limits).await {
+                    Ok(Probe::Unchanged) => return last,
+                    Ok(Probe::Newer) => log::update(&location, &table.log, annotation, self.limits).await,
+                    Ok(Probe::Replaced) => log::load(&location, annotation, self.limits).await,
+                    Err(error) => Err(error),
+                };
+                match next {
+                    // The version that is loaded stays readable while its store does not answer.
+                    Err(error) if error.is_transient() => {
+                        tracing::warn!(table = %key, %error, "table was not refreshed");
+                        return last;
+                    }
+                    next => next,
+                }
+            }
+            Some(Tracked { state: TrackedState::Failed { error, fingerprint }, .. })
+                if !error.is_transient() && fingerprint.is_some() =>
+            {
+                let now = log::fingerprint(&location, self.limits).await.ok();
+                if now == *fingerprint {
+                    return last;
+                }
+                log::load(&location, annotation, self.limits).await
+            }
+            _ => log::load(&location, annotation, self.limits).await,
+        };
+        let state = match loaded {
+            Ok(log) => {
+                let table = TableSnapshot::new(key.to_string(), location.clone(), log);
+                tracing::debug!(
+                    table = %key,
+                    version = table.version(),
+                    files = table.files(),
+                    index_bytes = table.index_memory(),
+                    "table loaded",
+                );
+                TrackedState::Loaded(Arc::new(table))
+            }
+            Err(LoadError::NoLog) if !self.sources.is_explicit(key) => return None,
+            Err(error) => {
+                tracing::warn!(table = %key, %error, "table is unavailable");
+                let fingerprint = log::fingerprint(&location, self.limits).await.ok();
+                TrackedState::Failed { error, fingerprint }
+            }
+        };
+        Some(Tracked { location, state })
+    }
+
+    fn publish(&self, tracked: &BTreeMap<TableKey, Tracked>) {
+        let current = self.current.load();
+        let tables = tracked.iter().map(|(key, table)| TableEntry {
+            schema: key.schema.clone(),
+            name: key.name.clone(),
+            state: match &table.state {
+                TrackedState::Loaded(table) => TableState::Available(Arc::clone(table)),
+                TrackedState::Failed { error, .. } => TableState::Unavailable { reason: error.to_string() },
+            },
+        });
+        let generation = current.generation.saturating_add(1);
+        let next = CatalogSnapshot::new(generation, self.sources.schemas(), tables);
+        if current.generation == 0 || !next.shows_same(&current) {
+            self.current.store(Arc::new(next));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Which tables there are: children of layer roots, and explicit ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::error::{CatalogError, LoadError};
+use crate::log::{Limits, has_log};
+use crate::options::{ExplicitTable, LayerRoot};
+use crate::stores::{Location, Stores};
+
+/// Schema and name of a table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TableKey {
+    pub(crate) schema: String,
+    pub(crate) name: String,
+}
+
+impl std::fmt::Display for TableKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+/// Where tables come from, with their stores open.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    roots: Vec<(String, Location)>,
+    explicit: BTreeMap<TableKey, Location>,
+}
+
+/// A name that two locations claim; the first keeps it.
+#[derive(Debug)]
+pub(crate) struct Conflict {
+    pub(crate) key: TableKey,
+    pub(crate) first: Location,
+    pub(crate) second: Location,
+}
+
+impl From<Conflict> for CatalogError {
+    fn from(conflict: Conflict) -> Self {
+        Self::DuplicateTable {
+            schema: conflict.key.schema,
+            table: conflict.key.name,
+            first: conflict.first.url.to_string(),
+            second: conflict.second.url.to_string(),
+        }
+    }
+}
+
+/// What one look at all sources found.
+#[derive(Debug, Default)]
+pub(crate) struct Discovered {
+    pub(crate) tables: BTreeMap<TableKey, Location>,
+    pub(crate) conflicts: Vec<Conflict>,
+    /// Roots that could not be listed, as prefixes of their tables' URLs: nothing is known of these.
+    pub(crate) unreadable: Vec<(String, CatalogError)>,
+}
+
+impl Sources {
+    pub(crate) fn open(
+        roots: &[LayerRoot],
+        tables: &[ExplicitTable],
+        stores: &mut Stores,
+    ) -> Result<Self, CatalogError> {
+        let roots = roots
+            .iter()
+            .map(|root| Ok((root.schema.clone(), stores.locate(&root.location)?)))
+            .collect::<Result<Vec<_>, CatalogError>>()?;
+        let mut explicit = BTreeMap::<TableKey, Location>::new();
+        for table in tables {
+            let location = stores.locate(&table.location)?;
+            let key = TableKey { schema: table.schema.clone(), name: table.name.clone() };
+            if let Some(first) = explicit.get(&key) {
+                let first = first.clone();
+                return Err(Conflict { key, first, second: location }.into());
+            }
+            explicit.insert(key, location);
+        }
+        Ok(Self { roots, explicit })
+    }
+
+    /// Schemas that exist whether or not they have tables.
+    pub(crate) fn schemas(&self) -> BTreeSet<String> {
+        let roots = self.roots.iter().map(|(schema, _)| schema.clone());
+        roots.chain(self.explicit.keys().map(|key| key.schema.clone())).collect()
+    }
+
+    /// Whether the table is configured by itself, and so exists even without a log.
+    pub(crate) fn is_explicit(&self, key: &TableKey) -> bool {
+        self.explicit.contains_key(key)
+    }
+
+    /// Looks at all sources. `known` are the URLs of tables already loaded, not looked into again.
+    pub(crate) async fn discover(&self, known: &BTreeSet<String>, limits: Limits) -> Discovered {
+        let mut found = Discovered { tables: self.explicit.clone(), ..Discovered::default() };
+        for (schema, root) in &self.roots {
+            let folders = match table_folders(root, known, limits).await {
+                Ok(folders) => folders,
+                Err(error) => {
+                    let error = CatalogError::LayerUnreadable {
+                        schema: schema.clone(),
+                        location: root.url.to_string(),
+                        source: Box::new(error),
+                    };
+                    found.unreadable.push((root.url.to_string(), error));
+                    continue;
+                }
+            };
+            for (name, location) in named(&folders) {
+                let key = TableKey { schema: schema.clone(), name };
+                match found.tables.get(&key) {
+                    Some(first) => {
+                        found.conflicts.push(Conflict { key, first: first.clone(), second: location });
+                    }
+                    None => {
+                        found.tables.insert(key, location);
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Direct children of the root that have a log, by folder name.
+async fn table_folders(
+    root: &Location,
+    known: &BTreeSet<String>,
+    limits: Limits,
+) -> Result<BTreeMap<String, Location>, LoadError> {
+    // A local store lists a folder that does not exist as empty; all its tables would vanish.
+    if root.url.scheme() == "file"
+        && let Ok(folder) = root.url.to_file_path()
+    {
+        let metadata = tokio::time::timeout(limits.request, tokio::fs::metadata(&folder)).await;
+        match metadata {
+            Ok(Ok(metadata)) if metadata.is_dir() => {}
+            Ok(Ok(_)) => return Err(LoadError::Unreachable("not a folder".to_owned())),
+            Ok(Err(error)) => return Err(LoadError::Unreachable(error.to_string())),
+            Err(_) => return Err(LoadError::Unreachable("no answer in time".to_owned())),
+        }
+    }
+    let store = Arc::clone(&root.store.objects);
+    let listing = tokio::time::timeout(limits.request, store.list_with_delimiter(Some(&root.path)));
+    let listing =
+        listing.await.map_err(|_| LoadError::Unreachable("the listing did not end in time".to_owned()))??;
+    let mut folders = BTreeMap::new();
+    for folder in &listing.common_prefixes {
+        let Some(name) = folder.filename() else { continue };
+        // Writers keep their own things in such folders.
+        if name.starts_with(['_', '.']) || name.chars().any(char::is_control) {
+            continue;
+        }
+        let location = root.child(name);
+        if known.contains(location.url.as_str()) || has_log(&location, limits).await? {
+            folders.insert(name.to_owned(), location);
+        }
+    }
+    Ok(folders)
+}
+
+/// Table names for folder names: in lower case where that makes a plain identifier, so that it needs
+/// no quotes; other names, and those whose lower case is taken, stay as they are.
+fn named(folders: &BTreeMap<String, Location>) -> Vec<(String, Location)> {
+    let mut taken: BTreeSet<String> = folders.keys().filter(|name| is_plain(name)).cloned().collect();
+    folders
+        .iter()
+        .map(|(folder, location)| {
+            let lower = folder.to_lowercase();
+            let name = if !is_plain(folder) && is_plain(&lower) && taken.insert(lower.clone()) {
+                lower
+            } else {
+                folder.clone()
+            };
+            (name, location.clone())
+        })
+        .collect()
+}
+
+fn is_plain(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_')
+        && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}

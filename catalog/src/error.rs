@@ -1,0 +1,130 @@
+//! Errors of this crate, named after the caller's situation.
+
+use std::error::Error;
+
+/// The catalog as configured cannot be opened or refreshed. For operators: may name locations.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// Two locations claim one name.
+    #[error("table {schema}.{table} is defined twice: by {first} and by {second}")]
+    DuplicateTable {
+        /// Schema of the name.
+        schema: String,
+        /// The name.
+        table: String,
+        /// Location that had the name first.
+        first: String,
+        /// Location that wants it too.
+        second: String,
+    },
+    /// Two annotations describe one table.
+    #[error("table {schema}.{table} is annotated twice")]
+    DuplicateAnnotation {
+        /// Schema of the table.
+        schema: String,
+        /// Name of the table.
+        table: String,
+    },
+    /// No store can be opened for this URL.
+    #[error("location {location} is not supported: {reason}")]
+    UnsupportedLocation {
+        /// The URL as configured.
+        location: String,
+        /// What was expected.
+        reason: String,
+    },
+    /// The folder of a layer does not exist or cannot be listed.
+    #[error("layer {schema}: cannot list {location}: {source}")]
+    LayerUnreadable {
+        /// Schema that the layer provides.
+        schema: String,
+        /// Root folder of the layer.
+        location: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// A data file that a table's log lists is missing, damaged, or not the size that the log says.
+///
+/// The text names the table only; the cause (with its path) is the [`Error::source`], for logs.
+#[derive(Debug, thiserror::Error)]
+#[error("a data file of table {table} is missing or damaged")]
+pub struct DataFileError {
+    /// `schema.table`.
+    pub table: String,
+    /// What the store or the reader said.
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+/// The [`DataFileError`] in the chain of causes of `error`, if a scan failed with one.
+pub fn data_file_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a DataFileError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<DataFileError>() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Why one table could not be loaded. Its text becomes the operator's reason.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum LoadError {
+    /// The table needs a feature that is not read correctly yet.
+    #[error("not supported: {0}")]
+    Unsupported(String),
+    /// There is no log at the location.
+    #[error("no Delta log at this location")]
+    NoLog,
+    /// The log cannot be read as the protocol says.
+    #[error("broken log: {0}")]
+    Broken(String),
+    /// Configuration and table do not fit together.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// The store did not answer; worth another try without a change to the table.
+    #[error("cannot reach the table: {0}")]
+    Unreachable(String),
+}
+
+impl LoadError {
+    /// Whether the same load may succeed later although nothing at the location changed.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+}
+
+impl From<delta_kernel::Error> for LoadError {
+    fn from(error: delta_kernel::Error) -> Self {
+        use delta_kernel::Error as Kernel;
+        match error {
+            Kernel::Backtraced { source, .. } => Self::from(*source),
+            Kernel::Unsupported(text) => Self::Unsupported(text),
+            Kernel::IOError(_) | Kernel::Reqwest(_) | Kernel::Cancelled | Kernel::JoinFailure(_) => {
+                Self::Unreachable(error.to_string())
+            }
+            Kernel::ObjectStore(ref source) => match source {
+                object_store::Error::NotFound { .. } => Self::Broken(error.to_string()),
+                _ => Self::Unreachable(error.to_string()),
+            },
+            other => Self::Broken(other.to_string()),
+        }
+    }
+}
+
+impl From<arrow::error::ArrowError> for LoadError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+impl From<object_store::Error> for LoadError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { .. } => Self::Broken(error.to_string()),
+            other => Self::Unreachable(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! File skipping: which files may hold rows that a predicate keeps.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{Array as _, ArrayRef, BooleanArray, UInt64Array};
+use arrow::compute::kernels::boolean::or;
+use arrow::compute::kernels::cmp::eq;
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{is_null, prep_null_mask_filter};
+use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::{Column, ScalarValue};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+
+use super::FileIndex;
+use super::layout::ColumnSource;
+
+impl FileIndex {
+    /// Files that may hold a row for which `predicate` (over the scan's schema) is true, in order.
+    ///
+    /// Whatever cannot be decided keeps the file.
+    pub(crate) fn prune(&self, predicate: &Arc<dyn PhysicalExpr>) -> Vec<usize> {
+        let schema = Arc::clone(self.definition.scan_schema.table_schema());
+        let kept = PruningPredicateBuilder::new()
+            .with_file_schema(schema)
+            .try_build(Arc::clone(predicate))
+            .and_then(|pruning| pruning.prune(self));
+        match kept {
+            Ok(kept) if kept.len() == self.len() => (0..self.len()).filter(|&f| kept[f]).collect(),
+            _ => (0..self.len()).collect(),
+        }
+    }
+
+    fn source(&self, column: &Column) -> Option<ColumnSource> {
+        self.layout.source(column.name())
+    }
+}
+
+impl PruningStatistics for FileIndex {
+    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
+        match self.source(column)? {
+            ColumnSource::Partition(values) => Some(Arc::clone(self.files.column(values))),
+            ColumnSource::Indexed(bounds) => Some(Arc::clone(self.files.column(bounds.min))),
+        }
+    }
+
+    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
+        match self.source(column)? {
+            ColumnSource::Partition(values) => Some(Arc::clone(self.files.column(values))),
+            ColumnSource::Indexed(bounds) => Some(Arc::clone(self.files.column(bounds.max))),
+        }
+    }
+
+    fn num_containers(&self) -> usize {
+        self.len()
+    }
+
+    fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
+        match self.source(column)? {
+            // All rows or none.
+            ColumnSource::Partition(values) => {
+                let none = UInt64Array::new_scalar(0);
+                let null = is_null(self.files.column(values)).ok()?;
+                zip(&null, self.rows(), &none).ok()
+            }
+            ColumnSource::Indexed(bounds) => Some(Arc::clone(self.files.column(bounds.nulls))),
+        }
+    }
+
+    fn row_counts(&self) -> Option<ArrayRef> {
+        Some(Arc::clone(self.rows()))
+    }
+
+    fn contained(&self, column: &Column, values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        let ColumnSource::Partition(partition) = self.source(column)? else { return None };
+        let partition = self.files.column(partition);
+        let mut contained = BooleanArray::from(vec![false; partition.len()]);
+        for value in values {
+            let value = value.cast_to(partition.data_type()).ok()?.to_scalar().ok()?;
+            // A null partition value is none of the values.
+            let equal = prep_null_mask_filter(&eq(partition, &value).ok()?);
+            contained = or(&contained, &equal).ok()?;
+        }
+        Some(contained)
+    }
+}

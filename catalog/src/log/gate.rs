@@ -1,0 +1,96 @@
+//! What a table may need and still be read correctly. Everything else is refused, never misread.
+
+use delta_kernel::schema::{DataType, StructType};
+use delta_kernel::snapshot::SnapshotRef;
+use delta_kernel::table_features::ColumnMappingMode;
+
+use crate::error::LoadError;
+
+/// Newest reader protocol whose meaning is a list of features.
+const READER_VERSION: i32 = 3;
+
+/// Reader features that change nothing for a scan, or that log replay handles alone.
+const READER_FEATURES: &[&str] = &["timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"];
+
+/// Reader features that only matter once a property turns them on; the properties, the schema and
+/// every file's entry are checked too.
+const DORMANT_READER_FEATURES: &[&str] = &["columnMapping", "deletionVectors"];
+
+const DELETION_VECTORS: &str = "deletion vectors (delta.enableDeletionVectors)";
+
+/// Refuses a table that needs a feature outside the lists above.
+pub(super) fn check_readable(snapshot: &SnapshotRef) -> Result<(), LoadError> {
+    let configuration = snapshot.table_configuration();
+    let protocol = configuration.protocol();
+    let version = protocol.min_reader_version();
+    if version > READER_VERSION {
+        return Err(LoadError::Unsupported(format!("reader version {version}")));
+    }
+    let unknown: Vec<String> = protocol
+        .reader_features()
+        .unwrap_or_default()
+        .iter()
+        .map(ToString::to_string)
+        .filter(|name| {
+            !READER_FEATURES.contains(&name.as_str()) && !DORMANT_READER_FEATURES.contains(&name.as_str())
+        })
+        .collect();
+    if !unknown.is_empty() {
+        return Err(LoadError::Unsupported(format!("reader feature {}", unknown.join(", "))));
+    }
+    let properties = snapshot.metadata_configuration();
+    let property = |key: &str| properties.get(key).map(|value| value.to_ascii_lowercase());
+    let mapping = property("delta.columnMapping.mode").unwrap_or_else(|| "none".to_owned());
+    if mapping != "none" || configuration.column_mapping_mode() != ColumnMappingMode::None {
+        return Err(LoadError::Unsupported(format!("column mapping (mode {mapping})")));
+    }
+    if property("delta.enableDeletionVectors").as_deref() == Some("true") {
+        return Err(LoadError::Unsupported(DELETION_VECTORS.to_owned()));
+    }
+    if property("delta.enableTypeWidening").as_deref() == Some("true") {
+        return Err(LoadError::Unsupported("type widening".to_owned()));
+    }
+    check_struct(snapshot.schema().as_ref())
+}
+
+fn check_struct(fields: &StructType) -> Result<(), LoadError> {
+    for field in fields.fields() {
+        if field.metadata.contains_key("delta.typeChanges") {
+            return Err(LoadError::Unsupported(format!("type widening (column {})", field.name)));
+        }
+        check_type(field.data_type())
+            .map_err(|kind| LoadError::Unsupported(format!("{kind} (column {})", field.name)))?;
+    }
+    Ok(())
+}
+
+fn check_type(data_type: &DataType) -> Result<(), String> {
+    match data_type {
+        DataType::Primitive(primitive) => {
+            use delta_kernel::schema::PrimitiveType as P;
+            match primitive {
+                P::String
+                | P::Long
+                | P::Integer
+                | P::Short
+                | P::Byte
+                | P::Float
+                | P::Double
+                | P::Boolean
+                | P::Binary
+                | P::Date
+                | P::Timestamp
+                | P::TimestampNtz
+                | P::Decimal(_) => Ok(()),
+                other => Err(format!("type {other}")),
+            }
+        }
+        DataType::Array(array) => check_type(array.element_type()),
+        DataType::Map(map) => check_type(map.key_type()).and_then(|()| check_type(map.value_type())),
+        DataType::Struct(fields) => check_struct(fields).map_err(|error| match error {
+            LoadError::Unsupported(text) => text,
+            other => other.to_string(),
+        }),
+        DataType::Variant(_) => Err("type variant".to_owned()),
+    }
+}

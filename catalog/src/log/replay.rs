@@ -1,0 +1,80 @@
+//! Log replay into a [`FileIndex`].
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use delta_kernel::Engine;
+use delta_kernel::cancellation::CancellationTokenRef;
+use delta_kernel::engine::arrow_data::EngineDataArrowExt as _;
+use delta_kernel::scan::{PartitionValuesOptions, Scan, ScanMetadata, StatsOptions};
+use delta_kernel::snapshot::SnapshotRef;
+
+use crate::definition::TableDefinition;
+use crate::error::LoadError;
+use crate::index::{FileIndex, IndexBuilder, decode_path};
+
+/// Every file of the snapshot's version.
+pub(super) fn full(
+    snapshot: &SnapshotRef,
+    definition: &Arc<TableDefinition>,
+    engine: &dyn Engine,
+    stop: &CancellationTokenRef,
+) -> Result<FileIndex, LoadError> {
+    let scan = scan(snapshot, Some(stop))?;
+    let mut files = IndexBuilder::new(definition)?;
+    for batch in scan.scan_metadata(engine)? {
+        push(&mut files, batch?)?;
+    }
+    files.finish()
+}
+
+/// The base index with the files that the commits after `base_version` removed and added, reading
+/// only these commits. None when the log no longer has all of them.
+pub(super) fn incremental(
+    snapshot: &SnapshotRef,
+    base_version: u64,
+    base: &FileIndex,
+    engine: &dyn Engine,
+) -> Result<Option<FileIndex>, LoadError> {
+    if snapshot.log_segment().checkpoint_version.is_some_and(|version| version > base_version) {
+        return Ok(None);
+    }
+    let Some(changes) = Arc::clone(snapshot).incremental_scan_builder(base_version).build(engine)? else {
+        return Ok(None);
+    };
+    let changes = changes.into_summary()?;
+    let mut gone = HashSet::new();
+    for key in changes.removes.iter().chain(&changes.live_adds) {
+        if key.dv_unique_id().is_some() {
+            return Err(LoadError::Unsupported("deletion vectors".to_owned()));
+        }
+        gone.insert(decode_path(key.path())?);
+    }
+    let mut added = IndexBuilder::new(base.definition())?;
+    // With the base given as "nothing", the kernel replays the newer commits alone, and parses
+    // their statistics and partition values as a full scan would.
+    let nothing = std::iter::empty();
+    for batch in scan(snapshot, None)?.scan_metadata_from(engine, base_version, nothing, None)? {
+        push(&mut added, batch?)?;
+    }
+    let added = added.finish()?;
+    if added.len() != changes.live_adds.len() {
+        return Err(LoadError::Broken("the two readings of new commits differ".to_owned()));
+    }
+    base.replace(&gone, &added).map(Some)
+}
+
+fn scan(snapshot: &SnapshotRef, stop: Option<&CancellationTokenRef>) -> Result<Scan, LoadError> {
+    Ok(Arc::clone(snapshot)
+        .scan_builder()
+        .with_stats(StatsOptions::all_struct())
+        .with_partition_values(PartitionValuesOptions::with_struct())
+        .without_row_transforms()
+        .with_cancellation_token(stop.cloned())
+        .build()?)
+}
+
+fn push(files: &mut IndexBuilder, batch: ScanMetadata) -> Result<(), LoadError> {
+    let rows = batch.scan_files.apply_selection_vector().try_into_record_batch()?;
+    files.push(&rows)
+}

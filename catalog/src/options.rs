@@ -1,0 +1,81 @@
+//! What the catalog is made of, as configured.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use url::Url;
+
+/// Configuration of a [`crate::LakeCatalog`].
+#[derive(Debug, Clone)]
+pub struct CatalogOptions {
+    /// Folders whose children are tables.
+    pub roots: Vec<LayerRoot>,
+    /// Tables named one by one.
+    pub tables: Vec<ExplicitTable>,
+    /// Descriptions and tags added to what the tables say themselves.
+    pub annotations: Vec<TableAnnotation>,
+    /// How often [`crate::LakeCatalog::run_refresh`] looks for new tables and commits.
+    pub refresh_interval: Duration,
+    /// How long one table's log replay may take.
+    pub load_timeout: Duration,
+    /// How long one small request to a store (a listing, a look at one object) may take.
+    pub request_timeout: Duration,
+}
+
+impl Default for CatalogOptions {
+    fn default() -> Self {
+        Self {
+            roots: Vec::new(),
+            tables: Vec::new(),
+            annotations: Vec::new(),
+            refresh_interval: Duration::from_secs(2),
+            load_timeout: Duration::from_secs(120),
+            request_timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+/// A folder: each direct child with a `_delta_log` is the table `<schema>.<folder name>`.
+#[derive(Debug, Clone)]
+pub struct LayerRoot {
+    /// Schema that the tables appear in.
+    pub schema: String,
+    /// URL of the folder, such as `file:///data/silver/`.
+    pub location: Url,
+}
+
+/// One table at one place.
+#[derive(Debug, Clone)]
+pub struct ExplicitTable {
+    /// Schema that the table appears in.
+    pub schema: String,
+    /// Name of the table.
+    pub name: String,
+    /// URL of the folder that holds its `_delta_log`.
+    pub location: Url,
+}
+
+/// What configuration says about a table. A description replaces the table's own, tags add to its.
+#[derive(Debug, Clone, Default)]
+pub struct TableAnnotation {
+    /// Schema of the table.
+    pub schema: String,
+    /// Name of the table.
+    pub table: String,
+    /// Description of the table.
+    pub description: Option<String>,
+    /// Tags of the table.
+    pub tags: Vec<String>,
+    /// Columns by name. A name that the table does not have makes the table unavailable: a tag that
+    /// hangs nowhere would leave a column unprotected.
+    pub columns: BTreeMap<String, ColumnAnnotation>,
+}
+
+/// What configuration says about a column.
+#[derive(Debug, Clone, Default)]
+pub struct ColumnAnnotation {
+    /// Description of the column.
+    pub description: Option<String>,
+    /// Tags of the column.
+    pub tags: Vec<String>,
+}
