@@ -21,6 +21,20 @@ pub enum Access {
     Unresolved(Arc<str>),
 }
 
+impl Access {
+    /// Whether both show exactly the same rows and values. Unresolved ones never do.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Invisible, Self::Invisible) => true,
+            (Self::Describe(a), Self::Describe(b)) | (Self::Select(a), Self::Select(b)) => {
+                a.row_filter == b.row_filter && a.nothing == b.nothing && a.recipe == b.recipe && a.shown == b.shown
+            }
+            _ => false,
+        }
+    }
+}
+
 /// The filters and masks that apply, and the rules they come from.
 #[derive(Debug)]
 pub struct TablePolicy {
@@ -32,6 +46,8 @@ pub struct TablePolicy {
     pub(crate) nothing: bool,
     /// Masks by index of the raw column.
     pub(crate) masks: BTreeMap<usize, Arc<dyn Mask>>,
+    /// What the masks do, in words: masks themselves cannot be compared.
+    pub(crate) recipe: Vec<String>,
     /// Names of the rules that apply, for the audit trail.
     pub(crate) rules: Vec<String>,
     /// Columns as users see them.
@@ -45,6 +61,7 @@ impl TablePolicy {
         row_filter: Option<Expr>,
         nothing: bool,
         masks: BTreeMap<usize, Arc<dyn Mask>>,
+        recipe: Vec<String>,
         rules: Vec<String>,
     ) -> Self {
         let fields: Vec<_> = raw
@@ -58,7 +75,7 @@ impl TablePolicy {
             })
             .collect();
         let shown = Arc::new(Schema::new(fields));
-        Self { table, row_filter, nothing, masks, rules, shown }
+        Self { table, row_filter, nothing, masks, recipe, rules, shown }
     }
 
     /// Columns as users see them: masked types, no metadata.

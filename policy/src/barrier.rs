@@ -16,7 +16,7 @@ use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, Recor
 use datafusion::arrow::compute::{BatchCoalescer, prep_null_mask_filter};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, Statistics, internal_err};
+use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
@@ -210,6 +210,7 @@ impl ExecutionPlan for PolicyBarrierExec {
         let coalescer = (self.row_filter.is_some() && !raw.is_empty())
             .then(|| BatchCoalescer::new(Arc::clone(&raw_schema), batch_size).with_biggest_coalesce_batch_size(Some(batch_size / 2)));
         Ok(Box::pin(BarrierStream {
+            table: Arc::clone(&self.table),
             input: Some(input),
             row_filter: self.row_filter.clone(),
             raw,
@@ -273,8 +274,26 @@ impl ExecutionPlan for PolicyBarrierExec {
     }
 }
 
+/// A governed table could not be read. Paths and values stay in the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("table {table} cannot be read")]
+pub struct ScanFailed {
+    /// `schema.table`.
+    pub table: String,
+}
+
+/// What leaves a barrier of an error below it: the table's name.
+fn scan_failed(table: &str, error: DataFusionError) -> DataFusionError {
+    if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
+        return error;
+    }
+    tracing::error!(table, error = error.strip_backtrace(), "a scan failed");
+    DataFusionError::External(Box::new(ScanFailed { table: table.to_owned() }))
+}
+
 /// Filters, coalesces, then masks what is left.
 struct BarrierStream {
+    table: Arc<str>,
     /// None once it has ended: its resources go with it.
     input: Option<SendableRecordBatchStream>,
     row_filter: Option<Arc<dyn PhysicalExpr>>,
@@ -310,7 +329,7 @@ impl BarrierStream {
     }
 
     /// Takes one input batch; answers what can leave at once.
-    fn take(&mut self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
+    fn accept(&mut self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
         let Some(filter) = &self.row_filter else {
             let raw: Vec<_> = self.raw.iter().map(|index| Arc::clone(batch.column(*index))).collect();
             return self.mask(&raw, batch.num_rows()).map(Some);
@@ -357,13 +376,16 @@ impl Stream for BarrierStream {
             match ready!(input.poll_next_unpin(cx)) {
                 Some(Ok(batch)) => {
                     let timer = elapsed.timer();
-                    let taken = self.take(&batch);
+                    let taken = self.accept(&batch);
                     timer.done();
                     if let Some(taken) = taken.transpose() {
                         return self.metrics.record_poll(Poll::Ready(Some(taken)));
                     }
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Err(error)) => {
+                    self.input = None;
+                    return Poll::Ready(Some(Err(scan_failed(&self.table, error))));
+                }
                 None => {
                     self.input = None;
                     if let Some(coalescer) = &mut self.coalescer {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use casbin::rhai::Dynamic;
-use casbin::model::function_map::{OperatorFunction, dynamic_to_str};
+use casbin::function_map::{OperatorFunction, dynamic_to_str};
 use casbin::{CoreApi, DefaultModel, Enforcer, MemoryAdapter, MgmtApi};
 
 use crate::Principal;

@@ -25,7 +25,7 @@ mod total;
 mod verifier;
 
 pub use access::{Access, TablePolicy};
-pub use barrier::{BarrierColumn, PolicyBarrierExec};
+pub use barrier::{BarrierColumn, PolicyBarrierExec, ScanFailed};
 pub use engine::{PolicyEngine, Reload};
 pub use mask::{Mask, MaskKey};
 pub use pattern::ObjectPattern;

@@ -122,8 +122,11 @@ impl PolicySnapshot {
             for (name, record) in file.keys {
                 let key = read_secret(&record.from.value, base).and_then(MaskKey::new);
                 match key {
-                    Ok(key) if snapshot.keys.insert(name.clone(), Arc::new(key)).is_none() => {}
-                    Ok(_) => problems.push(at(path, &record.from, format!("key `{name}` is declared twice"))),
+                    Ok(key) => {
+                        if snapshot.keys.insert(name.clone(), Arc::new(key)).is_some() {
+                            problems.push(at(path, &record.from, format!("key `{name}` is declared twice")));
+                        }
+                    }
                     Err(why) => problems.push(at(path, &record.from, why)),
                 }
             }
@@ -399,6 +402,12 @@ impl Resolved {
         self.grants.allows(schema, table, Action::Describe)
     }
 
+    /// Whether the principal may read `schema.table`, whatever its columns are.
+    #[must_use]
+    pub fn may_read(&self, schema: &str, table: &str) -> bool {
+        self.may_see(schema, table) && self.grants.allows(schema, table, Action::Select)
+    }
+
     /// The decision on one table.
     #[must_use]
     pub fn access(&self, table: &Securable) -> Access {
@@ -468,10 +477,11 @@ impl Resolved {
             }
         }
         all.retain(|expr| !is_always_true(expr));
-        let mut masks = BTreeMap::new();
+        let (mut masks, mut recipe) = (BTreeMap::new(), Vec::new());
         for (index, field) in columns.fields().iter().enumerate() {
             for rule in self.snapshot.masks.iter().filter(|m| m.concerns(table, field.name()) && m.audience.includes(self.roles())) {
                 let mask = mask::build(&rule.spec, field.data_type(), &|name| self.snapshot.keys.get(name).cloned())?;
+                recipe.push(format!("{} {}", field.name(), rule.spec.describe()));
                 rules.push(format!("mask {} on {}", rule.name, field.name()));
                 if masks.insert(index, mask).is_some() {
                     return Err(format!("two masks apply to column {}", field.name()));
@@ -479,7 +489,7 @@ impl Resolved {
             }
         }
         let name = Arc::from(table.full_name());
-        Ok(TablePolicy::new(name, columns, conjunction(all), nothing, masks, rules))
+        Ok(TablePolicy::new(name, columns, conjunction(all), nothing, masks, recipe, rules))
     }
 }
 

@@ -1,19 +1,199 @@
 //! The process-wide state that sessions share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use lakeward_policy::Principal;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use lakeward_catalog::LakeCatalog;
+use lakeward_policy::document::Diagnostics;
+use lakeward_policy::identity::IdentityStore;
+use lakeward_policy::{PolicyEngine, Principal, Reload};
+use prometheus::Registry;
 
+use crate::audit::{Actor, AuditLog, Client, Login, PolicyReload};
 use crate::error::{QueryError, SqlState};
+use crate::governed::securables;
+use crate::metrics::Metrics;
+use crate::registry::QueryRegistry;
 use crate::session::{ClientInfo, Session};
 
+/// What a coordinator is made of.
+pub struct CoordinatorParts {
+    /// The lake.
+    pub catalog: Arc<LakeCatalog>,
+    /// Policies in force.
+    pub policies: Arc<PolicyEngine>,
+    /// Accounts.
+    pub identity: Arc<IdentityStore>,
+    /// Memory, spill files, stores.
+    pub runtime: Arc<RuntimeEnv>,
+    /// Audit trail.
+    pub audit: Arc<AuditLog>,
+    /// Where counters are registered.
+    pub metrics: Registry,
+    /// Limits and names.
+    pub options: CoordinatorOptions,
+}
+
+/// Limits and names of a coordinator.
+#[derive(Debug, Clone)]
+pub struct CoordinatorOptions {
+    /// The one database that clients see.
+    pub database: String,
+    /// Longest time a statement may take; a session may ask for less, not for more. None: no limit.
+    pub statement_timeout: Option<Duration>,
+    /// Partitions a plan is cut into.
+    pub target_partitions: usize,
+    /// Rows in a batch.
+    pub batch_size: usize,
+}
+
 /// Catalog, policies, runtime, registry and audit of one process.
-#[derive(Debug)]
-pub struct Coordinator {}
+pub struct Coordinator {
+    catalog: Arc<LakeCatalog>,
+    policies: Arc<PolicyEngine>,
+    identity: Arc<IdentityStore>,
+    runtime: Arc<RuntimeEnv>,
+    audit: Arc<AuditLog>,
+    metrics: Metrics,
+    registry: QueryRegistry,
+    options: CoordinatorOptions,
+    closing: AtomicBool,
+}
+
+impl std::fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Coordinator").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Checks policy files against a catalog and puts them in force. Reads files: not for async tasks.
+pub fn load_policies(
+    files: Vec<std::path::PathBuf>,
+    catalog: &LakeCatalog,
+) -> Result<PolicyEngine, Diagnostics> {
+    PolicyEngine::load(files, &securables(&catalog.snapshot()))
+}
 
 impl Coordinator {
-    /// Opens a governed session for an authenticated principal.
-    pub fn open_session(self: &Arc<Self>, _principal: Principal, _client: ClientInfo) -> Result<Arc<Session>, QueryError> {
-        Err(QueryError::new(SqlState::InternalError, ""))
+    /// Starts with everything in place; fails only where a counter's name is taken.
+    pub fn start(parts: CoordinatorParts) -> Result<Arc<Self>, prometheus::Error> {
+        Ok(Arc::new(Self {
+            metrics: Metrics::new(&parts.metrics)?,
+            catalog: parts.catalog,
+            policies: parts.policies,
+            identity: parts.identity,
+            runtime: parts.runtime,
+            audit: parts.audit,
+            registry: QueryRegistry::default(),
+            options: parts.options,
+            closing: AtomicBool::new(false),
+        }))
     }
+
+    /// Opens a governed session for an authenticated principal.
+    pub async fn open_session(
+        self: &Arc<Self>,
+        principal: Principal,
+        client: ClientInfo,
+    ) -> Result<Arc<Session>, QueryError> {
+        if self.closing.load(Ordering::Acquire) {
+            return Err(QueryError::new(SqlState::AdminShutdown, "the service is shutting down"));
+        }
+        let session = Session::open(Arc::clone(self), principal, client.clone()).await?;
+        self.audit.login(Login {
+            user: session.principal().user.clone(),
+            client: audited(&client),
+            session_id: Some(session.id().to_owned()),
+            sqlstate: None,
+            reason: None,
+        });
+        Ok(session)
+    }
+
+    /// Writes down a login that failed. `reason` is for operators.
+    pub fn refused_login(&self, user: &str, client: &ClientInfo, state: SqlState, reason: &str) {
+        self.audit.login(Login {
+            user: user.chars().take(128).collect(),
+            client: audited(client),
+            session_id: None,
+            sqlstate: Some(state.code().to_owned()),
+            reason: Some(reason.to_owned()),
+        });
+    }
+
+    /// Loads policy files again; on any problem those in force stay. Reads files: not for async tasks.
+    pub fn reload_policies(&self) -> Result<Reload, Diagnostics> {
+        let outcome = self.policies.reload(&securables(&self.catalog.snapshot()));
+        if !matches!(outcome, Ok(Reload::Unchanged)) {
+            self.audit.policy_reload(PolicyReload {
+                subject: "policies".to_owned(),
+                digest: self.policies.current().digest().to_owned(),
+                accepted: outcome.is_ok(),
+            });
+        }
+        outcome
+    }
+
+    /// No new sessions from now on.
+    pub fn stop_accepting(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    /// Statements that run now.
+    pub fn running_statements(&self) -> usize {
+        self.registry.running()
+    }
+
+    /// Epoch of the policies in force.
+    pub fn policy_epoch(&self) -> u64 {
+        self.policies.current().epoch()
+    }
+
+    /// Name of the one database.
+    pub fn database(&self) -> &str {
+        &self.options.database
+    }
+
+    /// The audit trail.
+    pub fn audit(&self) -> &Arc<AuditLog> {
+        &self.audit
+    }
+
+    pub(crate) fn catalog(&self) -> &Arc<LakeCatalog> {
+        &self.catalog
+    }
+
+    pub(crate) fn policies(&self) -> &Arc<PolicyEngine> {
+        &self.policies
+    }
+
+    pub(crate) fn identity(&self) -> &Arc<IdentityStore> {
+        &self.identity
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
+        &self.runtime
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn registry(&self) -> &QueryRegistry {
+        &self.registry
+    }
+
+    pub(crate) fn options(&self) -> &CoordinatorOptions {
+        &self.options
+    }
+}
+
+pub(crate) fn audited(client: &ClientInfo) -> Client {
+    Client { address: client.peer, application: client.application.clone(), protocol: client.protocol.word() }
+}
+
+pub(crate) fn actor(principal: &Principal) -> Actor {
+    Actor::from(principal)
 }

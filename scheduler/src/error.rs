@@ -33,6 +33,8 @@ pub enum SqlState {
     InvalidSchemaName,
     /// 42501
     InsufficientPrivilege,
+    /// 42000
+    SyntaxOrAccessRule,
     /// 42601
     SyntaxError,
     /// 42702
@@ -96,6 +98,7 @@ impl SqlState {
             Self::InvalidCursorName => "34000",
             Self::InvalidSchemaName => "3F000",
             Self::InsufficientPrivilege => "42501",
+            Self::SyntaxOrAccessRule => "42000",
             Self::SyntaxError => "42601",
             Self::AmbiguousColumn => "42702",
             Self::UndefinedColumn => "42703",

@@ -1,8 +1,26 @@
 //! The life of a query: session, plan, verify, route, run, cancel, audit.
+//!
+//! A [`Coordinator`](coordinator::Coordinator) holds what a process shares; it opens a
+//! [`Session`](session::Session) for each authenticated connection. A session parses what it lets in,
+//! plans it against the principal's governed catalog, verifies the plan, writes down the intent and
+//! only then streams rows.
 
 pub mod audit;
 pub mod coordinator;
 pub mod error;
+mod execute;
+mod explain;
+mod failure;
+mod governed;
+mod metrics;
 pub mod pg_catalog;
+mod plan;
+mod registry;
 pub mod result;
+mod run;
 pub mod session;
+mod settings;
+pub mod statement;
+mod system;
+pub mod system_table;
+mod view;

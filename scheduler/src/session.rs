@@ -2,13 +2,26 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use lakeward_policy::Principal;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
+use crate::coordinator::Coordinator;
 use crate::error::{QueryError, SqlState};
+use crate::execute;
+use crate::explain;
+use crate::governed::GovernedLake;
+use crate::plan::Planned;
 use crate::result::QueryStream;
+use crate::run::{Stop, StopHandle, timed_out};
+use crate::settings::Settings;
+use crate::statement::{Kind, Statement};
+use crate::view::{View, default_search_path};
 
 /// The wire a session came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +30,15 @@ pub enum Protocol {
     Postgres,
     /// Inside the process: the operator's own commands.
     Internal,
+}
+
+impl Protocol {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Internal => "internal",
+        }
+    }
 }
 
 /// What is known of the client; for the registry and the audit trail, never for decisions.
@@ -41,33 +63,32 @@ pub enum TransactionStatus {
     Failed,
 }
 
-/// One parsed, allowed and classified statement, not yet planned.
-#[derive(Debug, Clone)]
-pub struct Statement {}
-
-impl Statement {
-    /// The statement as the user wrote it.
-    pub fn text(&self) -> &str {
-        ""
-    }
-}
-
 /// A planned statement: parameters and result columns are known.
 #[derive(Debug, Clone)]
-pub struct Prepared {}
+pub struct Prepared {
+    pub(crate) statement: Statement,
+    /// None for statements that need no plan.
+    pub(crate) planned: Option<Arc<Planned>>,
+    declared: Vec<Option<DataType>>,
+    schema: Option<SchemaRef>,
+}
 
 impl Prepared {
     /// Types of `$1`, `$2` …
+    #[must_use]
     pub fn parameter_types(&self) -> &[DataType] {
-        &[]
+        self.planned.as_ref().map_or(&[], |planned| &planned.parameter_types)
     }
+
     /// Columns of the result; None where the statement returns no rows.
+    #[must_use]
     pub fn schema(&self) -> Option<SchemaRef> {
-        None
+        self.schema.clone()
     }
 }
 
 /// What an executed statement gives.
+#[derive(Debug)]
 pub enum Outcome {
     /// Rows, streamed. `command` is the first word of the command tag: SELECT, SHOW, EXPLAIN.
     Rows {
@@ -105,42 +126,356 @@ pub enum Forget {
 }
 
 /// One connection's governed session.
-#[derive(Debug)]
-pub struct Session {}
+pub struct Session {
+    pub(crate) coordinator: Arc<Coordinator>,
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) client: ClientInfo,
+    id: String,
+    settings: Arc<Mutex<Settings>>,
+    view: Mutex<Option<Arc<View>>>,
+    transaction: Mutex<TransactionStatus>,
+    /// The statement that runs now: a wire runs one at a time, portals of one session share it.
+    running: Mutex<Vec<StopHandle>>,
+    closed: AtomicBool,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("id", &self.id).finish_non_exhaustive()
+    }
+}
 
 impl Session {
+    pub(crate) async fn open(
+        coordinator: Arc<Coordinator>,
+        principal: Principal,
+        client: ClientInfo,
+    ) -> Result<Arc<Self>, QueryError> {
+        let principal = Arc::new(principal);
+        let lake = lake(&coordinator, &principal).await?;
+        let mut settings =
+            Settings::new(&principal.user, &default_search_path(&lake), coordinator.options().statement_timeout);
+        if !client.application.is_empty() {
+            // A name the list would refuse is no reason to refuse the connection.
+            let _ = settings.set("application_name", Some(&client.application));
+        }
+        coordinator.metrics().session_opened();
+        Ok(Arc::new(Self {
+            coordinator,
+            principal,
+            client,
+            id: uuid::Uuid::new_v4().simple().to_string(),
+            settings: Arc::new(Mutex::new(settings)),
+            view: Mutex::new(None),
+            transaction: Mutex::new(TransactionStatus::Idle),
+            running: Mutex::new(Vec::new()),
+            closed: AtomicBool::new(false),
+        }))
+    }
+
+    /// 128 random bits, hexadecimal.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The principal it acts as.
+    #[must_use]
     pub fn principal(&self) -> &Arc<Principal> {
-        unreachable!()
+        &self.principal
     }
+
     /// Parameters a PostgreSQL client is told of at start: `server_version`, `TimeZone` …
+    #[must_use]
     pub fn reported_parameters(&self) -> Vec<(String, String)> {
-        Vec::new()
+        self.settings.lock().reported()
     }
+
     /// Splits a message into statements, refusing what is not on the allow-list.
     /// An empty message gives an empty list.
-    pub fn parse(&self, _sql: &str) -> Result<Vec<Statement>, QueryError> {
-        Err(QueryError::new(SqlState::InternalError, ""))
+    pub fn parse(&self, sql: &str) -> Result<Vec<Statement>, QueryError> {
+        Statement::parse_all(sql).inspect_err(|error| self.denied(sql, error, "not on the list of statements"))
     }
+
     /// Plans a statement. `parameter_types`: what the client declared; None = infer.
-    pub async fn prepare(&self, _statement: &Statement, _parameter_types: &[Option<DataType>]) -> Result<Prepared, QueryError> {
-        Err(QueryError::new(SqlState::InternalError, ""))
+    pub async fn prepare(
+        &self,
+        statement: &Statement,
+        parameter_types: &[Option<DataType>],
+    ) -> Result<Prepared, QueryError> {
+        self.usable(statement)?;
+        let prepared = self.prepare_inner(statement, parameter_types).await;
+        if let Err(error) = &prepared {
+            self.mark_failed();
+            self.denied(statement.text(), error, "could not be planned");
+        }
+        prepared
     }
-    /// Runs a planned statement; re-checks policy epoch, expiry and cluster state and plans anew where they moved.
+
+    async fn prepare_inner(&self, statement: &Statement, declared: &[Option<DataType>]) -> Result<Prepared, QueryError> {
+        let (planned, schema) = match &*statement.kind {
+            Kind::Query(_) => {
+                let planned = self.planned(statement, declared).await?;
+                let schema = Arc::clone(&planned.schema);
+                (Some(planned), Some(schema))
+            }
+            Kind::Explain { .. } => (Some(self.planned(statement, declared).await?), Some(explain::schema())),
+            Kind::Show(name) => (None, Some(show_schema(name.as_deref()))),
+            _ => (None, None),
+        };
+        Ok(Prepared { statement: statement.clone(), planned, declared: declared.to_vec(), schema })
+    }
+
+    async fn planned(&self, statement: &Statement, declared: &[Option<DataType>]) -> Result<Arc<Planned>, QueryError> {
+        let (Kind::Query(ast) | Kind::Explain { statement: ast, .. }) = &*statement.kind else {
+            return Err(QueryError::new(SqlState::InternalError, "the statement has no plan"));
+        };
+        let view = self.view().await?;
+        let text: Arc<str> = Arc::from(ast.to_string());
+        if let Some(known) = view.known_plan(&text, declared) {
+            return Ok(known);
+        }
+        let limit = self.statement_timeout().map(|limit| Instant::now() + limit);
+        let planning = Planned::new(&view, ast, declared);
+        let planned = Arc::new(match limit {
+            Some(limit) => tokio::time::timeout_at(limit, planning).await.map_err(|_| timed_out())??,
+            None => planning.await?,
+        });
+        view.keep_plan(&text, declared, &planned);
+        Ok(planned)
+    }
+
+    /// Runs a planned statement; re-checks policy epoch and expiry and plans anew where they moved.
     /// Errors also mark the transaction failed.
-    pub async fn execute(&self, _prepared: &Prepared, _parameters: Vec<ScalarValue>) -> Result<Outcome, QueryError> {
-        Err(QueryError::new(SqlState::InternalError, ""))
+    pub async fn execute(&self, prepared: &Prepared, parameters: Vec<ScalarValue>) -> Result<Outcome, QueryError> {
+        self.usable(&prepared.statement)?;
+        let outcome = self.execute_inner(prepared, parameters).await;
+        if outcome.is_err() {
+            self.mark_failed();
+        }
+        outcome
     }
+
+    async fn execute_inner(&self, prepared: &Prepared, parameters: Vec<ScalarValue>) -> Result<Outcome, QueryError> {
+        let done = |tag: &str| Outcome::Done { tag: tag.to_owned(), reported: Vec::new(), warning: None };
+        Ok(match &*prepared.statement.kind {
+            Kind::Query(_) | Kind::Explain { .. } => {
+                if parameters.len() != prepared.parameter_types().len() {
+                    return Err(QueryError::new(
+                        SqlState::ProtocolViolation,
+                        format!("{} parameters given, {} expected", parameters.len(), prepared.parameter_types().len()),
+                    ));
+                }
+                let view = self.view().await?;
+                let planned = self.current_plan(&view, prepared).await?;
+                execute::run(self, &view, &prepared.statement, &planned, parameters).await?
+            }
+            Kind::Show(name) => self.show(name.as_deref())?,
+            Kind::Set { name, value } => Outcome::Done {
+                tag: "SET".to_owned(),
+                reported: self.settings.lock().set(name, value.as_deref())?,
+                warning: None,
+            },
+            Kind::Reset(Some(name)) => Outcome::Done {
+                tag: "RESET".to_owned(),
+                reported: self.settings.lock().set(name, None)?,
+                warning: None,
+            },
+            Kind::Reset(None) => {
+                Outcome::Done { tag: "RESET".to_owned(), reported: self.settings.lock().reset_all(), warning: None }
+            }
+            Kind::Begin { tag } => {
+                let mut transaction = self.transaction.lock();
+                let nested = *transaction != TransactionStatus::Idle;
+                *transaction = TransactionStatus::Active;
+                let warning = nested.then(|| "there is already a transaction in progress".to_owned());
+                Outcome::Done { tag: (*tag).to_owned(), reported: Vec::new(), warning }
+            }
+            Kind::Commit | Kind::Rollback => {
+                let before = std::mem::replace(&mut *self.transaction.lock(), TransactionStatus::Idle);
+                let commit = matches!(*prepared.statement.kind, Kind::Commit) && before != TransactionStatus::Failed;
+                let warning =
+                    (before == TransactionStatus::Idle).then(|| "there is no transaction in progress".to_owned());
+                let tag = if commit { "COMMIT" } else { "ROLLBACK" };
+                Outcome::Done { tag: tag.to_owned(), reported: Vec::new(), warning }
+            }
+            Kind::Nothing(tag) => done(tag),
+            Kind::DiscardAll => {
+                self.settings.lock().reset_all();
+                Outcome::Forget(Forget::Everything)
+            }
+            Kind::Deallocate(Some(name)) => Outcome::Forget(Forget::Statement(name.clone())),
+            Kind::Deallocate(None) => Outcome::Forget(Forget::AllStatements),
+            Kind::Close(Some(name)) => Outcome::Forget(Forget::Portal(name.clone())),
+            Kind::Close(None) => Outcome::Forget(Forget::AllPortals),
+        })
+    }
+
+    /// The prepared plan, or a new one where policies, tables or settings moved since.
+    async fn current_plan(&self, view: &View, prepared: &Prepared) -> Result<Arc<Planned>, QueryError> {
+        match &prepared.planned {
+            Some(planned) if planned.view == view.key => Ok(Arc::clone(planned)),
+            _ => {
+                let planned = self.planned(&prepared.statement, &prepared.declared).await?;
+                let promised = prepared.planned.as_ref().map(|known| (&known.schema, &known.parameter_types));
+                if promised.is_some_and(|(schema, types)| *schema != planned.schema || *types != planned.parameter_types) {
+                    return Err(QueryError::new(
+                        SqlState::FeatureNotSupported,
+                        "cached plan must not change result type",
+                    )
+                    .with_hint("The table or the policies changed; prepare the statement again."));
+                }
+                Ok(planned)
+            }
+        }
+    }
+
+    /// The catalog as it is to this principal now.
+    pub(crate) async fn view(&self) -> Result<Arc<View>, QueryError> {
+        let lake = lake(&self.coordinator, &self.principal).await?;
+        let settings = self.settings.lock().generation();
+        let known = self.view.lock().clone();
+        if let Some(view) = known
+            && view.key.epoch == lake.resolved.snapshot().epoch()
+            && view.key.generation == lake.catalog.generation
+            && view.key.settings == settings
+        {
+            return Ok(view);
+        }
+        let view = Arc::new(View::new(&self.coordinator, lake, &self.settings)?);
+        *self.view.lock() = Some(Arc::clone(&view));
+        Ok(view)
+    }
+
+    fn show(&self, name: Option<&str>) -> Result<Outcome, QueryError> {
+        let (schema, columns): (SchemaRef, Vec<ArrayRef>) = {
+            let settings = self.settings.lock();
+            match name {
+                Some(name) => {
+                    let value = settings.get(name).ok_or_else(|| {
+                        QueryError::new(SqlState::UndefinedObject, format!("unrecognized configuration parameter \"{name}\""))
+                    })?;
+                    (show_schema(Some(name)), vec![Arc::new(StringArray::from(vec![value]))])
+                }
+                None => {
+                    let (names, values): (Vec<_>, Vec<_>) = settings.all().unzip();
+                    let blank = vec![""; names.len()];
+                    (show_schema(None), vec![
+                        Arc::new(StringArray::from(names)),
+                        Arc::new(StringArray::from(values)),
+                        Arc::new(StringArray::from(blank)),
+                    ])
+                }
+            }
+        };
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns)
+            .map_err(|error| crate::failure::execution(&error.into()))?;
+        let stream = QueryStream::new(schema, futures::stream::iter([Ok(batch)]));
+        Ok(Outcome::Rows { command: "SHOW", stream })
+    }
+
+    /// The shorter of what the session asked for and what the service allows.
+    pub(crate) fn statement_timeout(&self) -> Option<std::time::Duration> {
+        let asked = self.settings.lock().statement_timeout();
+        match (asked, self.coordinator.options().statement_timeout) {
+            (Some(asked), Some(limit)) => Some(asked.min(limit)),
+            (asked, limit) => asked.or(limit),
+        }
+    }
+
     /// State for ReadyForQuery.
     pub fn transaction_status(&self) -> TransactionStatus {
-        TransactionStatus::Idle
+        *self.transaction.lock()
     }
-    /// Tells the session that a statement failed outside `execute` (a stream, an encoding): an open transaction is marked failed.
-    pub fn mark_failed(&self) {}
+
+    /// Tells the session that a statement failed outside `execute` (a stream, an encoding): an open transaction is
+    /// marked failed.
+    pub fn mark_failed(&self) {
+        let mut transaction = self.transaction.lock();
+        if *transaction == TransactionStatus::Active {
+            *transaction = TransactionStatus::Failed;
+        }
+    }
+
     /// Cancels what runs now: its stream ends with 57014.
-    pub fn cancel(&self) {}
+    pub fn cancel(&self) {
+        self.stop_all(Stop::Cancel);
+    }
+
     /// Cancels everything and refuses more; called when the connection goes away.
-    pub fn close(&self) {}
-    /// Ends with 57P01 when the service stops after its grace period.
-    pub fn shutdown(&self) {}
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.stop_all(Stop::Gone);
+    }
+
+    /// Ends what runs with 57P01; called when the service stops after its grace period.
+    pub fn shutdown(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.stop_all(Stop::Shutdown);
+    }
+
+    fn stop_all(&self, reason: Stop) {
+        for handle in self.running.lock().drain(..) {
+            handle.stop(reason);
+        }
+    }
+
+    /// Registers a statement that starts; ended ones are forgotten on the way.
+    pub(crate) fn register(&self, handle: StopHandle) {
+        let mut running = self.running.lock();
+        // Only the registry's entry and this list hold a handle once its stream is gone.
+        running.retain(|known| known.is_alive());
+        running.push(handle);
+    }
+
+    fn usable(&self, statement: &Statement) -> Result<(), QueryError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(QueryError::new(SqlState::AdminShutdown, "the session is closed"));
+        }
+        if self.transaction_status() == TransactionStatus::Failed && !statement.ends_transaction() {
+            return Err(QueryError::new(
+                SqlState::InFailedTransaction,
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
+        }
+        check_account(&self.coordinator, &self.principal)
+    }
+
+    /// Writes down a statement that was refused for what it is or what it names.
+    pub(crate) fn denied(&self, text: &str, error: &QueryError, reason: &str) {
+        execute::audit_denial(self, text, error, reason);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.stop_all(Stop::Gone);
+        self.coordinator.metrics().session_closed();
+    }
+}
+
+/// The account must still be what it was at login: enabled, not expired, with the same rights.
+pub(crate) fn check_account(coordinator: &Coordinator, principal: &Principal) -> Result<(), QueryError> {
+    match coordinator.identity().principal(&principal.user) {
+        Ok(now) if now == *principal => Ok(()),
+        Ok(_) => Err(QueryError::new(SqlState::InvalidAuthorization, "the account changed since login")
+            .with_hint("Connect again.")),
+        Err(_) => Err(QueryError::new(SqlState::InvalidAuthorization, "the account is not valid any more")),
+    }
+}
+
+async fn lake(coordinator: &Coordinator, principal: &Arc<Principal>) -> Result<GovernedLake, QueryError> {
+    let resolved = coordinator.policies().resolve(principal).await.map_err(|error| {
+        tracing::error!(%error, "policies could not be resolved; the session sees nothing");
+        QueryError::new(SqlState::InternalError, "the policies could not be applied")
+    })?;
+    Ok(GovernedLake { catalog: coordinator.catalog().snapshot(), resolved })
+}
+
+fn show_schema(name: Option<&str>) -> SchemaRef {
+    let names: Vec<&str> = match name {
+        Some(name) => vec![name],
+        None => vec!["name", "setting", "description"],
+    };
+    Arc::new(Schema::new(names.into_iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>()))
 }

@@ -181,6 +181,11 @@ fn parse_row(line: &str) -> Option<TypeRow> {
     })
 }
 
+/// A type by its oid; text where it is unknown.
+pub(super) fn type_info(oid: u32) -> PgTypeInfo {
+    info(oid, -1)
+}
+
 fn info(oid: u32, modifier: i32) -> PgTypeInfo {
     match type_table().by_oid(oid) {
         Some(row) => PgTypeInfo { oid, name: &row.name, len: row.len, modifier },

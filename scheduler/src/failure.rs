@@ -1,0 +1,276 @@
+//! From the engine's errors to what a user is told.
+//!
+//! The engine's texts may quote stored values, file paths and internals, so of an error at run time
+//! only its class survives. An error at planning time has seen no data: it may repeat names that the
+//! user wrote.
+
+use arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, SchemaError};
+use lakeward_policy::{NotVerified, ScanFailed};
+
+use crate::error::{QueryError, SqlState};
+use crate::governed::Unavailable;
+
+/// What to tell about a statement that could not be planned.
+pub(crate) fn planning(error: &DataFusionError) -> QueryError {
+    match root(error) {
+        DataFusionError::SQL(parser, _) => syntax(&parser.to_string()),
+        DataFusionError::SchemaError(problem, _) => schema(problem),
+        DataFusionError::Plan(message) => plan_message(message),
+        DataFusionError::NotImplemented(message) => {
+            QueryError::new(SqlState::FeatureNotSupported, first_sentence(message))
+        }
+        DataFusionError::Configuration(message) => {
+            QueryError::new(SqlState::InvalidParameterValue, first_sentence(message))
+        }
+        // Literals are folded while planning, so these come from what the user wrote.
+        other => execution(other),
+    }
+}
+
+/// What to tell about a statement that failed while it ran.
+pub(crate) fn execution(error: &DataFusionError) -> QueryError {
+    match root(error) {
+        DataFusionError::ArrowError(error, _) => arrow(error),
+        DataFusionError::ResourcesExhausted(message) => {
+            tracing::warn!(reason = message, "a statement ran out of memory or spill space");
+            QueryError::new(SqlState::OutOfMemory, "out of memory")
+                .with_hint("Read fewer columns or rows, or ask the operator for a larger execution.memory_limit.")
+        }
+        DataFusionError::External(source) => external(source.as_ref()),
+        DataFusionError::Execution(message) => execution_message(message),
+        DataFusionError::NotImplemented(_) => {
+            QueryError::new(SqlState::FeatureNotSupported, "the statement needs something that is not supported")
+        }
+        DataFusionError::ParquetError(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
+            tracing::error!(error = error.strip_backtrace(), "reading or spilling failed");
+            QueryError::new(SqlState::IoError, "a file could not be read or written")
+        }
+        other => {
+            tracing::error!(error = other.strip_backtrace(), "a statement failed inside the engine");
+            QueryError::new(SqlState::InternalError, "internal error; the log of the service says more")
+        }
+    }
+}
+
+/// Unwraps context, sharing and collections; wrapped External errors too.
+fn root(error: &DataFusionError) -> &DataFusionError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => root(inner),
+        DataFusionError::Shared(inner) => root(inner),
+        DataFusionError::Collection(errors) => errors.first().map_or(error, root),
+        DataFusionError::External(source) => match source.downcast_ref::<DataFusionError>() {
+            Some(inner) => root(inner),
+            None => error,
+        },
+        DataFusionError::ArrowError(arrow, _) => match arrow.as_ref() {
+            ArrowError::ExternalError(source) => match source.downcast_ref::<DataFusionError>() {
+                Some(inner) => root(inner),
+                None => error,
+            },
+            _ => error,
+        },
+        other => other,
+    }
+}
+
+fn external(source: &(dyn std::error::Error + Send + Sync + 'static)) -> QueryError {
+    if let Some(error) = source.downcast_ref::<QueryError>() {
+        return error.clone();
+    }
+    if let Some(problem) = source.downcast_ref::<NotVerified>() {
+        tracing::error!(reason = problem.reason, "a plan was not verified and did not run");
+        return unverified();
+    }
+    if let Some(failed) = source.downcast_ref::<ScanFailed>() {
+        return QueryError::new(SqlState::DataCorrupted, format!("table \"{}\" cannot be read", failed.table))
+            .with_hint("A data file is missing or damaged; the operator's log names it. Nothing partial is shown as complete.");
+    }
+    if let Some(unavailable) = source.downcast_ref::<Unavailable>() {
+        return unavailable.to_error();
+    }
+    tracing::error!(error = %source, "a statement failed");
+    QueryError::new(SqlState::InternalError, "internal error; the log of the service says more")
+}
+
+/// The one answer to any plan that could not be proved governed.
+pub(crate) fn unverified() -> QueryError {
+    QueryError::new(SqlState::FeatureNotSupported, "this statement cannot be verified against the policies")
+        .with_hint("Write it with plain SELECT, JOIN, WHERE, GROUP BY, ORDER BY and set operations.")
+}
+
+fn arrow(error: &ArrowError) -> QueryError {
+    match error {
+        ArrowError::DivideByZero => QueryError::new(SqlState::DivisionByZero, "division by zero"),
+        ArrowError::ArithmeticOverflow(_) => QueryError::new(SqlState::NumericValueOutOfRange, "value out of range"),
+        ArrowError::CastError(_) | ArrowError::ParseError(_) => {
+            QueryError::new(SqlState::InvalidTextRepresentation, "invalid input syntax: a value cannot be converted to the type asked for")
+        }
+        ArrowError::MemoryError(_) | ArrowError::OffsetOverflowError(_) => {
+            QueryError::new(SqlState::ProgramLimitExceeded, "a value or an array became too large")
+        }
+        ArrowError::NotYetImplemented(_) => {
+            QueryError::new(SqlState::FeatureNotSupported, "the statement needs something that is not supported")
+        }
+        ArrowError::IoError(_, _) => QueryError::new(SqlState::IoError, "a file could not be read or written"),
+        _ => QueryError::new(SqlState::DataException, "a value is not valid for the operation asked for"),
+    }
+}
+
+fn execution_message(message: &str) -> QueryError {
+    let lower = message.to_ascii_lowercase();
+    if lower.contains("division by zero") || lower.contains("divide by zero") {
+        QueryError::new(SqlState::DivisionByZero, "division by zero")
+    } else if lower.contains("more than one row") || lower.contains("at most one row") {
+        QueryError::new(SqlState::CardinalityViolation, "more than one row returned by a subquery used as an expression")
+    } else if lower.contains("overflow") {
+        QueryError::new(SqlState::NumericValueOutOfRange, "value out of range")
+    } else {
+        tracing::debug!("a statement failed on a value");
+        QueryError::new(SqlState::DataException, "a value is not valid for the operation asked for")
+    }
+}
+
+fn schema(problem: &SchemaError) -> QueryError {
+    match problem {
+        SchemaError::FieldNotFound { field, .. } => {
+            let name = field.relation.as_ref().map_or_else(
+                || format!("\"{}\"", field.name),
+                |relation| format!("{}.{}", relation.table(), field.name),
+            );
+            QueryError::new(SqlState::UndefinedColumn, format!("column {name} does not exist"))
+        }
+        SchemaError::AmbiguousReference { field } => {
+            QueryError::new(SqlState::AmbiguousColumn, format!("column reference \"{}\" is ambiguous", field.name))
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            QueryError::new(SqlState::AmbiguousColumn, format!("column \"{name}\" appears more than once"))
+                .with_hint("Give each column a name of its own with AS.")
+        }
+    }
+}
+
+/// The engine's planning texts that have an SQLSTATE of their own.
+fn plan_message(message: &str) -> QueryError {
+    let text = first_sentence(message);
+    if let Some(name) = quoted_after(message, "table '").or_else(|| quoted_after(message, "table reference '")) {
+        return missing_relation(name);
+    }
+    let lower = text.to_ascii_lowercase();
+    if lower.starts_with("invalid function '") {
+        let name = quoted_after(message, "Invalid function '").unwrap_or_default();
+        return QueryError::new(SqlState::UndefinedFunction, format!("function {name} does not exist"));
+    }
+    let state = if lower.contains("no function matches") || lower.contains("does not support zero arguments") || lower.contains("failed to coerce arguments") {
+        SqlState::UndefinedFunction
+    } else if lower.contains("group by") && lower.contains("aggregate") {
+        SqlState::GroupingError
+    } else if lower.contains("cannot coerce") || lower.contains("cannot infer common") || lower.contains("type mismatch") {
+        SqlState::DatatypeMismatch
+    } else if lower.contains("more than one row") {
+        SqlState::CardinalityViolation
+    } else if lower.contains("placeholder") {
+        SqlState::IndeterminateDatatype
+    } else {
+        SqlState::SyntaxOrAccessRule
+    };
+    QueryError::new(state, text)
+}
+
+/// The one text for tables that do not exist and for tables that may not be seen.
+pub(crate) fn missing_relation(reference: &str) -> QueryError {
+    let parts: Vec<&str> = reference.split('.').collect();
+    let shown = match parts.as_slice() {
+        [_, schema, table] if *schema != crate::governed::SEARCH_PATH => format!("{schema}.{table}"),
+        [.., table] => (*table).to_owned(),
+        [] => reference.to_owned(),
+    };
+    QueryError::new(SqlState::UndefinedTable, format!("relation \"{shown}\" does not exist"))
+}
+
+/// A parser's complaint, with the position in it as PostgreSQL reports it.
+pub(crate) fn syntax(message: &str) -> QueryError {
+    let text = message.strip_prefix("sql parser error: ").unwrap_or(message);
+    let (text, place) = match text.rfind(" at Line: ") {
+        Some(start) => (&text[..start], Some(&text[start..])),
+        None => (text, None),
+    };
+    let near = text.split_once("found: ").map(|(_, token)| token.trim());
+    let shown = match near {
+        Some("EOF") => "syntax error at end of input".to_owned(),
+        Some(token) => format!("syntax error at or near \"{token}\""),
+        None => format!("syntax error: {text}"),
+    };
+    let mut error = QueryError::new(SqlState::SyntaxError, shown);
+    if let Some((expected, _)) = text.split_once(", found: ") {
+        error = error.with_hint(expected.to_owned());
+    }
+    error.position = place.and_then(line_and_column).map(|(line, column)| if line == 1 { column } else { 0 }).filter(|p| *p > 0);
+    error
+}
+
+fn line_and_column(place: &str) -> Option<(usize, usize)> {
+    let (line, column) = place.strip_prefix(" at Line: ")?.split_once(", Column: ")?;
+    Some((line.trim().parse().ok()?, column.trim().parse().ok()?))
+}
+
+fn quoted_after<'a>(message: &'a str, start: &str) -> Option<&'a str> {
+    let rest = &message[message.find(start)? + start.len()..];
+    Some(&rest[..rest.find('\'')?])
+}
+
+/// What went wrong, without hints made of other names.
+fn first_sentence(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let line = line.split(" Did you mean").next().unwrap_or(line);
+    let line = line.split("Valid fields are").next().unwrap_or(line);
+    line.trim().trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_time_errors_never_quote_a_value() {
+        let secret = "Mrs Surname 999 123";
+        for error in [
+            DataFusionError::Execution(format!("cannot parse '{secret}'")),
+            DataFusionError::ArrowError(Box::new(ArrowError::CastError(format!("Cannot cast string '{secret}'"))), None),
+            DataFusionError::ArrowError(Box::new(ArrowError::InvalidArgumentError(secret.to_owned())), None),
+            DataFusionError::Internal(secret.to_owned()),
+            DataFusionError::Context(secret.to_owned(), Box::new(DataFusionError::Internal(secret.to_owned()))),
+            DataFusionError::ResourcesExhausted(secret.to_owned()),
+        ] {
+            let told = execution(&error);
+            assert!(!format!("{told:?}").contains("999"), "{told}");
+        }
+    }
+
+    #[test]
+    fn classes_have_the_sqlstates_of_postgresql() {
+        let cases = [
+            (DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None), "22012"),
+            (DataFusionError::Plan("table 'lakeward.silver.nothing' not found".to_owned()), "42P01"),
+            (DataFusionError::Plan("Invalid function 'nosuch'.\nDid you mean 'now'?".to_owned()), "42883"),
+            (DataFusionError::NotImplemented("x".to_owned()), "0A000"),
+        ];
+        for (error, code) in cases {
+            assert_eq!(planning(&error).state.code(), code, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_missing_relation_is_named_as_the_user_wrote_it() {
+        assert_eq!(missing_relation("lakeward.silver.x").message, "relation \"silver.x\" does not exist");
+        let path = format!("lakeward.{}.x", crate::governed::SEARCH_PATH);
+        assert_eq!(missing_relation(&path).message, "relation \"x\" does not exist");
+    }
+
+    #[test]
+    fn syntax_errors_carry_the_position() {
+        let error = syntax("sql parser error: Expected: an expression, found: FROM at Line: 1, Column: 8");
+        assert_eq!(error.message, "syntax error at or near \"FROM\"");
+        assert_eq!(error.position, Some(8));
+    }
+}

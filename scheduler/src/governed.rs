@@ -1,0 +1,221 @@
+//! The catalog as one principal sees it: what may not be seen does not exist.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use indexmap::IndexMap;
+use lakeward_catalog::{CatalogSnapshot, TableEntry, TableState};
+use lakeward_policy::{Access, PolicyTable, Resolved, Securable};
+
+use crate::error::{QueryError, SqlState};
+
+/// Name of the schema that stands for the search path. No lake schema can be called so.
+pub(crate) const SEARCH_PATH: &str = "$search_path";
+
+/// A table that the principal may see but that cannot be read now.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("table {table} is unavailable")]
+pub(crate) struct Unavailable {
+    table: String,
+}
+
+impl Unavailable {
+    pub(crate) fn to_error(&self) -> QueryError {
+        QueryError::new(SqlState::ObjectNotInPrerequisiteState, format!("table \"{}\" is unavailable", self.table))
+            .with_hint("Its files cannot be read as they are; operators see the reason in system.tables.")
+    }
+}
+
+/// Describes a catalog entry to the policies.
+pub(crate) fn securable(entry: &TableEntry) -> Securable {
+    let mut securable = Securable {
+        schema: entry.schema.clone(),
+        table: entry.name.clone(),
+        columns: None,
+        tags: Vec::new(),
+        column_tags: std::collections::BTreeMap::new(),
+    };
+    if let TableState::Available(table) = &entry.state {
+        let schema = table.schema();
+        for field in schema.fields() {
+            let tags = table.column_tags(field.name());
+            if !tags.is_empty() {
+                securable.column_tags.insert(field.name().clone(), tags.to_vec());
+            }
+        }
+        securable.tags = table.tags().to_vec();
+        securable.columns = Some(schema);
+    }
+    securable
+}
+
+/// Every table of a catalog as policies see it.
+pub(crate) fn securables(catalog: &CatalogSnapshot) -> Vec<Securable> {
+    catalog.tables().map(securable).collect()
+}
+
+/// The lake as `resolved` shows it, at one catalog snapshot.
+#[derive(Clone)]
+pub(crate) struct GovernedLake {
+    pub(crate) catalog: Arc<CatalogSnapshot>,
+    pub(crate) resolved: Arc<Resolved>,
+}
+
+impl fmt::Debug for GovernedLake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GovernedLake").field("generation", &self.catalog.generation).finish_non_exhaustive()
+    }
+}
+
+impl GovernedLake {
+    /// Tables that the principal may know of, in catalog order.
+    pub(crate) fn visible(&self) -> impl Iterator<Item = (&TableEntry, Access)> {
+        self.catalog.tables().filter_map(|entry| match self.resolved.access(&securable(entry)) {
+            Access::Invisible => None,
+            access => Some((entry, access)),
+        })
+    }
+
+    fn provider(&self, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(entry) = self.catalog.table(schema, name) else { return Ok(None) };
+        let unavailable = || {
+            let table = format!("{schema}.{name}");
+            Err(DataFusionError::External(Box::new(Unavailable { table })))
+        };
+        let (policy, readable) = match self.resolved.access(&securable(entry)) {
+            Access::Invisible => return Ok(None),
+            Access::Unresolved(_) => return unavailable(),
+            Access::Describe(policy) => (policy, false),
+            Access::Select(policy) => (policy, true),
+        };
+        match &entry.state {
+            TableState::Available(table) => {
+                Ok(Some(Arc::new(PolicyTable::new(table.provider(), policy, readable, table.version()))))
+            }
+            TableState::Unavailable { .. } => unavailable(),
+        }
+    }
+}
+
+/// One schema of the lake.
+#[derive(Debug)]
+struct GovernedSchema {
+    lake: GovernedLake,
+    name: String,
+}
+
+#[async_trait]
+impl SchemaProvider for GovernedSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.lake.visible().filter(|(entry, _)| entry.schema == self.name).map(|(entry, _)| entry.name.clone()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        self.lake.provider(&self.name, name)
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.lake
+            .catalog
+            .table(&self.name, name)
+            .is_some_and(|entry| !matches!(self.lake.resolved.access(&securable(entry)), Access::Invisible))
+    }
+}
+
+/// Unqualified names: the first schema of the search path that has the table.
+#[derive(Debug)]
+struct SearchPathSchema {
+    schemas: IndexMap<String, Arc<dyn SchemaProvider>>,
+    path: Vec<String>,
+}
+
+#[async_trait]
+impl SchemaProvider for SearchPathSchema {
+    fn table_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        for schema in &self.path {
+            if let Some(provider) = self.schemas.get(schema)
+                && let Some(table) = provider.table(name).await?
+            {
+                return Ok(Some(table));
+            }
+        }
+        Ok(None)
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.path.iter().any(|schema| self.schemas.get(schema).is_some_and(|provider| provider.table_exist(name)))
+    }
+}
+
+/// The only catalog that a governed session has.
+#[derive(Debug)]
+pub(crate) struct GovernedCatalog {
+    name: String,
+    schemas: IndexMap<String, Arc<dyn SchemaProvider>>,
+    search_path: Arc<dyn SchemaProvider>,
+}
+
+impl GovernedCatalog {
+    /// `system` holds the generated schemas; they win over lake schemas of the same name.
+    pub(crate) fn new(
+        name: &str,
+        lake: &GovernedLake,
+        system: Vec<(String, Arc<dyn SchemaProvider>)>,
+        search_path: Vec<String>,
+    ) -> Self {
+        let mut schemas: IndexMap<String, Arc<dyn SchemaProvider>> = IndexMap::new();
+        for schema in visible_schemas(lake) {
+            schemas.insert(schema.clone(), Arc::new(GovernedSchema { lake: lake.clone(), name: schema }));
+        }
+        schemas.extend(system);
+        let search_path = Arc::new(SearchPathSchema { schemas: schemas.clone(), path: search_path });
+        Self { name: name.to_owned(), schemas, search_path }
+    }
+}
+
+/// Lake schemas with at least one visible table.
+pub(crate) fn visible_schemas(lake: &GovernedLake) -> Vec<String> {
+    let mut names: Vec<String> = lake.visible().map(|(entry, _)| entry.schema.clone()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+impl CatalogProvider for GovernedCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        self.schemas.keys().cloned().collect()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        if name == SEARCH_PATH {
+            return Some(Arc::clone(&self.search_path));
+        }
+        self.schemas.get(name).cloned()
+    }
+}
+
+/// A list of exactly one catalog; nothing can be added.
+#[derive(Debug)]
+pub(crate) struct GovernedCatalogList(pub(crate) Arc<GovernedCatalog>);
+
+impl CatalogProviderList for GovernedCatalogList {
+    fn register_catalog(&self, _: String, _: Arc<dyn CatalogProvider>) -> Option<Arc<dyn CatalogProvider>> {
+        tracing::error!("a catalog was offered to a governed session and not taken");
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        vec![self.0.name.clone()]
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        (name == self.0.name).then(|| Arc::clone(&self.0) as Arc<dyn CatalogProvider>)
+    }
+}

@@ -1,0 +1,165 @@
+//! What one session plans against: a principal's catalog at one policy epoch, catalog generation and
+//! set of settings. Immutable; a session makes a new one when any of the three moves.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::catalog::SchemaProvider;
+use datafusion::config::Dialect;
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+use lakeward_catalog::TableState;
+use lakeward_policy::Access;
+use parking_lot::Mutex;
+
+use crate::coordinator::Coordinator;
+use crate::error::{QueryError, SqlState};
+use crate::governed::{GovernedCatalog, GovernedCatalogList, GovernedLake, SEARCH_PATH, visible_schemas};
+use crate::pg_catalog::{self, VisibleCatalog, VisibleColumn, VisibleSchema, VisibleTable};
+use crate::plan::Planned;
+use crate::settings::{SERVER_VERSION, Settings};
+use crate::system;
+
+/// Plans kept per view; beyond it they start anew.
+const PLAN_LIMIT: usize = 256;
+
+/// Text of a statement and the parameter types its client declared.
+type PlanKey = (Arc<str>, Vec<Option<DataType>>);
+
+/// Identifies a view: plans made against another one are made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ViewKey {
+    pub(crate) epoch: u64,
+    pub(crate) generation: u64,
+    pub(crate) settings: u64,
+}
+
+/// A principal's governed catalog with everything to plan on it.
+pub(crate) struct View {
+    pub(crate) key: ViewKey,
+    pub(crate) lake: GovernedLake,
+    pub(crate) visible: Arc<VisibleCatalog>,
+    pub(crate) state: SessionState,
+    /// May see physical plans, other people's queries and policies, by a grant on `system.plans`.
+    pub(crate) is_operator: bool,
+    plans: Mutex<HashMap<PlanKey, Arc<Planned>>>,
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl View {
+    pub(crate) fn new(
+        coordinator: &Arc<Coordinator>,
+        lake: GovernedLake,
+        settings: &Arc<Mutex<Settings>>,
+    ) -> Result<Self, QueryError> {
+        let (generation, time_zone, search_path) = {
+            let settings = settings.lock();
+            (settings.generation(), settings.get("timezone").map(str::to_owned), settings.search_path())
+        };
+        let key = ViewKey { epoch: lake.resolved.snapshot().epoch(), generation: lake.catalog.generation, settings: generation };
+        let options = coordinator.options();
+        let is_operator = lake.resolved.may_read("system", "plans");
+        let visible = Arc::new(visible_catalog(&options.database, &lake));
+
+        let mut schemas: Vec<(String, Arc<dyn SchemaProvider>)> = pg_catalog::schema_providers(&visible);
+        schemas.push(("system".to_owned(), system::schema(coordinator, &lake)));
+        // PostgreSQL looks in pg_catalog first, whatever the path says.
+        let mut path = vec!["pg_catalog".to_owned()];
+        path.extend(search_path);
+        let catalog = Arc::new(GovernedCatalog::new(&options.database, &lake, schemas, path));
+
+        let mut config = SessionConfig::new()
+            .with_target_partitions(options.target_partitions)
+            .with_batch_size(options.batch_size)
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(false)
+            .with_default_catalog_and_schema(&options.database, SEARCH_PATH);
+        let engine = config.options_mut();
+        engine.sql_parser.dialect = Dialect::PostgreSQL;
+        // `1.5` is a numeric to PostgreSQL's users; as a float 0.06 + 0.01 is not 0.07.
+        engine.sql_parser.parse_float_as_decimal = true;
+        engine.execution.time_zone = time_zone;
+        engine.explain.show_statistics = false;
+        let mut state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(coordinator.runtime()))
+            .with_catalog_list(Arc::new(GovernedCatalogList(catalog)))
+            .with_default_features()
+            .build();
+        state.table_factories_mut().clear();
+        let reader = Arc::clone(settings);
+        let read_setting = Arc::new(move |name: &str| reader.lock().get(&name.to_ascii_lowercase()).map(str::to_owned));
+        for function in pg_catalog::functions(&visible, read_setting) {
+            state.register_udf(Arc::new(function)).map_err(|error| {
+                tracing::error!(%error, "a catalog function could not be registered");
+                QueryError::new(SqlState::InternalError, "the session's functions could not be set up")
+            })?;
+        }
+        Ok(Self { key, lake, visible, state, is_operator, plans: Mutex::new(HashMap::new()) })
+    }
+
+    /// A plan made earlier in this view for the same text.
+    pub(crate) fn known_plan(&self, text: &Arc<str>, types: &[Option<DataType>]) -> Option<Arc<Planned>> {
+        self.plans.lock().get(&(Arc::clone(text), types.to_vec())).map(Arc::clone)
+    }
+
+    pub(crate) fn keep_plan(&self, text: &Arc<str>, types: &[Option<DataType>], plan: &Arc<Planned>) {
+        let mut plans = self.plans.lock();
+        if plans.len() >= PLAN_LIMIT {
+            plans.clear();
+        }
+        plans.insert((Arc::clone(text), types.to_vec()), Arc::clone(plan));
+    }
+}
+
+/// Gold first: what unqualified names mean where a session did not say otherwise.
+pub(crate) fn default_search_path(lake: &GovernedLake) -> Vec<String> {
+    let rank = |name: &str| ["gold", "silver", "bronze"].iter().position(|layer| *layer == name).unwrap_or(3);
+    let mut schemas = visible_schemas(lake);
+    schemas.sort_by_key(|name| rank(name));
+    schemas
+}
+
+fn visible_catalog(database: &str, lake: &GovernedLake) -> VisibleCatalog {
+    let mut schemas: Vec<VisibleSchema> = Vec::new();
+    for (entry, access) in lake.visible() {
+        let table = match (&entry.state, &access) {
+            (TableState::Available(table), Access::Select(policy) | Access::Describe(policy)) => VisibleTable {
+                name: entry.name.clone(),
+                is_view: false,
+                description: table.description().map(str::to_owned),
+                columns: policy
+                    .schema()
+                    .fields()
+                    .iter()
+                    .map(|field| VisibleColumn {
+                        name: field.name().clone(),
+                        data_type: field.data_type().clone(),
+                        nullable: field.is_nullable(),
+                        description: table.column_description(field.name()).map(str::to_owned),
+                    })
+                    .collect(),
+            },
+            _ => VisibleTable { name: entry.name.clone(), is_view: false, description: None, columns: Vec::new() },
+        };
+        match schemas.iter_mut().find(|schema| schema.name == entry.schema) {
+            Some(schema) => schema.tables.push(table),
+            None => schemas.push(VisibleSchema { name: entry.schema.clone(), description: None, tables: vec![table] }),
+        }
+    }
+    schemas.push(system::visible_schema(lake));
+    VisibleCatalog {
+        database: database.to_owned(),
+        user: lake.resolved.principal().user.clone(),
+        roles: lake.resolved.roles().iter().cloned().collect(),
+        server_version: SERVER_VERSION.to_owned(),
+        schemas,
+    }
+}
