@@ -163,7 +163,7 @@ mod tests {
     fn counter(metrics: &Registry, name: &str) -> f64 {
         let families = metrics.gather();
         let family = families.iter().find(|family| family.name() == name).unwrap();
-        family.get_metric().iter().map(|metric| metric.get_counter().value()).sum()
+        family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum()
     }
 
     #[tokio::test]

@@ -156,7 +156,7 @@ impl Certificates {
 struct Resolver(Arc<Certificates>);
 
 impl ResolvesServerCert for Resolver {
-    fn resolve(&self, _client_hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+    fn resolve(&self, _client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0.current.load().certified))
     }
 }

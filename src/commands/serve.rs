@@ -23,6 +23,6 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(&args.config)?;
     logging::start(&config.log)?;
-    service::run(config).await?;
+    service::run(config, |_| ()).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -146,6 +146,10 @@ settings! {
         memory_limit: Size = default "4GiB";
         /// Directory for what does not fit into memory; emptied at start.
         spill_directory: ConfigPath = default "spill";
+        /// Most disk space that spilled data may take.
+        spill_limit: Size = default "100GiB";
+        /// Memory, apart from `memory_limit`, for the footers of Parquet files that queries have opened.
+        footer_cache: Size = default "256MiB";
         /// Longest time for a statement; `0s` for no limit. Sessions may choose a shorter one.
         statement_timeout: Period = default "5m";
         /// Parallel parts of a query; 0 for one per core.

@@ -63,7 +63,7 @@ pub async fn policies(config: &Config) -> Result<String, Diagnostics> {
         Diagnostics::from(problem)
     })?;
     let snapshot = catalog.snapshot();
-    let engine = parts::load_policies(&config.policy, parts::securables(&snapshot)).await?;
+    let engine = parts::load_policies(&config.policy, &catalog).await?;
     let mut summary = tables(&snapshot);
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for rule in engine.current().describe() {

@@ -1,18 +1,26 @@
 //! From settings to the parts of the service; the same for the running service and for checks.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use lakeward_catalog::{
-    CatalogOptions, CatalogSnapshot, ColumnAnnotation, ExplicitTable, LakeCatalog, LayerRoot,
-    TableAnnotation, TableState,
+    CatalogOptions, ColumnAnnotation, ExplicitTable, LakeCatalog, LayerRoot, TableAnnotation,
 };
+use lakeward_executor::{RuntimeOptions, build_runtime};
+use lakeward_frontend::pg::PgOptions;
 use lakeward_frontend::tls::Certificates;
+use lakeward_policy::PolicyEngine;
 use lakeward_policy::document::Diagnostics;
-use lakeward_policy::{PolicyEngine, Securable};
+use lakeward_policy::identity::IdentityStore;
+use lakeward_scheduler::audit::{AuditLog, AuditOptions};
+use lakeward_scheduler::coordinator::{self, CoordinatorOptions};
+use prometheus::Registry;
 
-use crate::config::{Annotation, Catalog, Config, Policy, Tls};
+use crate::config::{Annotation, Catalog, Config, Execution, Identity, Policy, Tls};
 
 /// What the catalog is made of.
 #[must_use]
@@ -65,40 +73,67 @@ pub async fn open_catalog(config: &Config) -> anyhow::Result<Arc<LakeCatalog>> {
         .map_err(|error| anyhow::anyhow!("cannot open the catalog: {error}"))
 }
 
-/// The tables as policies see them.
-#[must_use]
-pub fn securables(snapshot: &CatalogSnapshot) -> Vec<Securable> {
-    snapshot
-        .tables()
-        .map(|entry| {
-            let mut securable = Securable {
-                schema: entry.schema.clone(),
-                table: entry.name.clone(),
-                columns: None,
-                tags: Vec::new(),
-                column_tags: BTreeMap::new(),
-            };
-            if let TableState::Available(table) = &entry.state {
-                let schema = table.schema();
-                securable.tags = table.tags().to_vec();
-                securable.column_tags = schema
-                    .fields()
-                    .iter()
-                    .map(|field| (field.name().clone(), table.column_tags(field.name()).to_vec()))
-                    .filter(|(_, tags)| !tags.is_empty())
-                    .collect();
-                securable.columns = Some(schema);
-            }
-            securable
-        })
-        .collect()
-}
-
-/// Loads the policies and checks them against `tables`.
-pub async fn load_policies(policy: &Policy, tables: Vec<Securable>) -> Result<PolicyEngine, Diagnostics> {
+/// Loads the policies and checks them against the tables there are.
+pub async fn load_policies(policy: &Policy, catalog: &Arc<LakeCatalog>) -> Result<PolicyEngine, Diagnostics> {
     let files: Vec<_> = policy.files.iter().map(|file| file.path.clone()).collect();
     let first = files.first().cloned().unwrap_or_default();
-    blocking(&first, move || PolicyEngine::load(files, &tables)).await
+    let catalog = Arc::clone(catalog);
+    blocking(&first, move || coordinator::load_policies(files, &catalog)).await
+}
+
+/// Loads the users.
+pub async fn load_users(identity: &Identity) -> Result<Arc<IdentityStore>, Diagnostics> {
+    let file = identity.users.path.clone();
+    blocking(&identity.users.path, move || IdentityStore::load(file).map(Arc::new)).await
+}
+
+/// Opens the audit trail.
+pub async fn open_audit(config: &Config) -> anyhow::Result<Arc<AuditLog>> {
+    let key = config.audit_key().map_err(Diagnostics::from)?;
+    let options = AuditOptions::new(config.audit.directory.path.clone(), key.into_bytes());
+    let directory = config.audit.directory.path.display();
+    tokio::task::spawn_blocking(move || AuditLog::open(options))
+        .await?
+        .with_context(|| format!("cannot open the audit trail in {directory}"))
+}
+
+/// Prepares memory, spill directory and stores for queries.
+pub async fn runtime(execution: &Execution, catalog: &LakeCatalog) -> anyhow::Result<Arc<RuntimeEnv>> {
+    let options = RuntimeOptions {
+        memory_limit: execution.memory_limit.bytes(),
+        spill_directory: execution.spill_directory.path.clone(),
+        spill_limit: execution.spill_limit.bytes() as u64,
+        footer_cache: execution.footer_cache.bytes(),
+    };
+    let stores = catalog.object_stores();
+    Ok(tokio::task::spawn_blocking(move || build_runtime(&options, stores)).await??)
+}
+
+/// Limits and names of the coordinator.
+#[must_use]
+pub fn coordinator_options(config: &Config) -> CoordinatorOptions {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    CoordinatorOptions {
+        database: config.database.as_str().to_owned(),
+        statement_timeout: config.execution.statement_timeout.limit(),
+        target_partitions: match config.execution.target_partitions.get() {
+            0 => cores(),
+            given => given,
+        },
+        batch_size: config.execution.batch_size.get(),
+    }
+}
+
+/// How the PostgreSQL listener behaves.
+#[must_use]
+pub fn pg_options(config: &Config, certificates: Option<Arc<Certificates>>, metrics: Registry) -> PgOptions {
+    let mut options = PgOptions::new(config.database.as_str(), metrics);
+    options.max_connections = config.execution.max_connections.get();
+    // A certificate that clients may decline protects nobody beyond this machine.
+    options.require_tls =
+        certificates.is_some() && !config.listen.postgres.is_loopback() && !config.listen.allow_insecure;
+    options.tls = certificates;
+    options
 }
 
 /// Loads the certificate; complains where the configuration names it.

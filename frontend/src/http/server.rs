@@ -45,11 +45,16 @@ impl Default for HttpOptions {
 }
 
 /// The HTTP front end.
-#[derive(Debug)]
 pub struct HttpServer {
     router: Router,
     tls: Option<TlsAcceptor>,
     options: HttpOptions,
+}
+
+impl std::fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpServer").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl HttpServer {
