@@ -219,3 +219,9 @@ fn the_example_for_servers_is_right() {
     assert!(config.tls.is_some());
     assert_eq!(config.catalog.annotations[0].columns["nhs_number"].tags, ["pii.id"]);
 }
+
+#[test]
+fn the_configuration_page_holds_the_reference() {
+    let page = include_str!("../../docs/configuration.md");
+    assert!(page.contains(&reference()), "docs/configuration.md is out of date: paste `lakeward config reference`");
+}

@@ -11,6 +11,9 @@ pub mod parts;
 pub mod signals;
 mod start;
 
+#[cfg(test)]
+mod tests;
+
 use crate::config::Config;
 
 pub use start::{Addresses, Service};
