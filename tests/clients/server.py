@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -57,13 +58,17 @@ def make_lake(directory: Path) -> Path:
 
 
 class Server:
-    """`lakeward serve` on ports of its own; `settings` are LAKEWARD_* overrides."""
+    """`lakeward serve` on ports of its own; `settings` are LAKEWARD_* overrides.
 
-    def __init__(self, directory: Path, settings=None, postgres_port=None, http_port=None):
+    `authority` is the file that its certificate is verified by, where it has one.
+    """
+
+    def __init__(self, directory: Path, settings=None, authority=None):
         self.directory = directory
         self.config = directory / "lakeward.yaml"
-        self.postgres_port = postgres_port or free_port()
-        self.http_port = http_port or free_port()
+        self.postgres_port = free_port()
+        self.http_port = free_port()
+        self.authority = authority
         self.log_file = directory / f"serve-{self.postgres_port}.log"
         self.env = {
             "LAKEWARD_LISTEN__POSTGRES": f"127.0.0.1:{self.postgres_port}",
@@ -98,8 +103,11 @@ class Server:
             return False
 
     def http(self, path: str) -> tuple[int, str]:
+        scheme = "https" if self.authority else "http"
+        context = ssl.create_default_context(cafile=self.authority) if self.authority else None
+        url = f"{scheme}://127.0.0.1:{self.http_port}{path}"
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=5, context=context) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

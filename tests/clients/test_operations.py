@@ -1,13 +1,16 @@
 """What an operator meets: bad files, reloads, audit, metrics, ports, the end."""
 
+import asyncio
 import re
 import signal
 import socket
+import subprocess
 import threading
 
+import asyncpg
 import psycopg
 import pytest
-from server import Server, eventually, lakeward, log_lines
+from server import BINARY, REPOSITORY, Server, environment, eventually, lakeward, log_lines, password
 
 ENDLESS = (
     "SELECT count(*) FROM silver.patients a, silver.patients b, silver.patients c, silver.patients d"
@@ -42,6 +45,11 @@ def test_the_reference_is_a_configuration(tmp_path):
     assert run.returncode == 0
     for key in ("statement_timeout", "memory_limit", "refresh_interval", "grace_period"):
         assert key in run.stdout
+
+
+def test_the_configuration_page_is_current():
+    page = (REPOSITORY / "docs" / "configuration.md").read_text()
+    assert lakeward("config", "reference").stdout in page, "docs/configuration.md: paste `lakeward config reference`"
 
 
 def test_an_unknown_key(own_lake):
@@ -219,11 +227,6 @@ def test_users_are_reloaded(own_server):
 
 def login_state(server, person) -> str:
     """SQLSTATE of a log-in; libpq gives only text for a failed one, so asyncpg is asked."""
-    import asyncio
-
-    import asyncpg
-    from server import password
-
     async def attempt():
         try:
             connection = await asyncpg.connect(
@@ -243,24 +246,20 @@ def login_state(server, person) -> str:
 
 def test_user_add(own_server):
     server = own_server()
-    secret = server.directory / "secret.txt"
-    secret.write_text("nina-demo\n")
-    with secret.open() as stdin:
-        import subprocess
-
-        from server import BINARY, environment
-
-        run = subprocess.run(
-            [BINARY, "user", "add", "nina", "--config", server.config, "--tenant", "northgate", "--role", "analyst", "--password-stdin"],
-            stdin=stdin,
-            capture_output=True,
-            text=True,
-            env=environment(),
-            timeout=60,
-        )
+    run = subprocess.run(
+        [BINARY, "user", "add", "nina", "--config", server.config, "--tenant", "northgate", "--role", "analyst", "--password-stdin"],
+        input="nina-demo\n",
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=60,
+    )
     assert run.returncode == 0, run.stderr
     assert "nina-demo" not in (server.directory / "users.yaml").read_text()
     eventually(lambda: login_state(server, "nina") == "ok", "the new account works")
+    assert server.rows("nina", "SELECT count(*) FROM silver.patients") == server.rows(
+        "alice", "SELECT count(*) FROM silver.patients"
+    )
 
 
 def test_audit_keeps_what_was_asked_but_not_in_plain_text(own_server):
