@@ -10,7 +10,7 @@ import threading
 import asyncpg
 import psycopg
 import pytest
-from server import BINARY, REPOSITORY, Server, environment, eventually, lakeward, log_lines, password
+from server import BINARY, Server, environment, eventually, lakeward, log_lines, password
 
 ENDLESS = (
     "SELECT count(*) FROM silver.patients a, silver.patients b, silver.patients c, silver.patients d"
@@ -45,11 +45,6 @@ def test_the_reference_is_a_configuration(tmp_path):
     assert run.returncode == 0
     for key in ("statement_timeout", "memory_limit", "refresh_interval", "grace_period"):
         assert key in run.stdout
-
-
-def test_the_configuration_page_is_current():
-    page = (REPOSITORY / "docs" / "configuration.md").read_text()
-    assert lakeward("config", "reference").stdout in page, "docs/configuration.md: paste `lakeward config reference`"
 
 
 def test_an_unknown_key(own_lake):
