@@ -3,6 +3,7 @@
 pub mod cert;
 pub mod config;
 pub mod demo;
+mod password;
 pub mod policy;
 pub mod serve;
 pub mod sql;
