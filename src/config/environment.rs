@@ -14,7 +14,7 @@ const PREFIX: &str = "LAKEWARD_";
 ///
 /// Variables without a double underscore are left alone unless they name a setting at the top:
 /// `LAKEWARD_CONFIG` and the like belong to commands.
-pub fn apply(
+pub(super) fn apply(
     root: &mut Node,
     keys: &'static [Key],
     file: &Arc<Path>,

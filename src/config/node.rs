@@ -47,16 +47,16 @@ impl Origin {
 
 /// A value and where it was written.
 #[derive(Debug, Clone)]
-pub struct Node {
+pub(crate) struct Node {
     /// Where it starts.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// What it is.
-    pub content: Content,
+    pub(crate) content: Content,
 }
 
 /// What a node holds.
 #[derive(Debug, Clone)]
-pub enum Content {
+pub(crate) enum Content {
     /// Nothing: an empty value, `null` or `~`.
     Null,
     /// Text. `plain` where it was written without quotes and so may be a number or a truth value.
@@ -74,19 +74,19 @@ pub enum Content {
 
 /// One key of a map.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The key.
-    pub key: String,
+    pub(crate) key: String,
     /// Where the key stands.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// Its value.
-    pub value: Node,
+    pub(crate) value: Node,
 }
 
 impl Node {
     /// An unquoted scalar, as environment variables give it; empty text is null.
     #[must_use]
-    pub fn plain(text: &str, origin: Origin) -> Self {
+    pub(crate) fn plain(text: &str, origin: Origin) -> Self {
         let content = if is_null(text) {
             Content::Null
         } else {
@@ -97,7 +97,7 @@ impl Node {
 
     /// What a complaint calls this value.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match &self.content {
             Content::Null => "nothing".to_owned(),
             Content::Scalar { text, .. } => format!("`{text}`"),
@@ -115,7 +115,7 @@ fn is_null(text: &str) -> bool {
 ///
 /// Every value's origin is in `file`, unless `fixed` says that all of it comes from one place
 /// (an environment variable, a built-in default).
-pub fn compose(text: &str, file: &Arc<Path>, fixed: Option<&Origin>) -> Result<Node, Diagnostics> {
+pub(crate) fn compose(text: &str, file: &Arc<Path>, fixed: Option<&Origin>) -> Result<Node, Diagnostics> {
     let mut options = Options::default();
     options.set_emit_comments(false);
     let mut composer = Composer {

@@ -14,20 +14,20 @@ use super::node::{self, Content, Entry, Node, Origin};
 
 /// A key of a section.
 #[derive(Debug)]
-pub struct Key {
+pub(crate) struct Key {
     /// Name in the file.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it does, one string per line.
-    pub doc: &'static [&'static str],
+    pub(crate) doc: &'static [&'static str],
     /// What holds when the key is absent.
-    pub presence: Presence,
+    pub(crate) presence: Presence,
     /// What its value looks like.
-    pub shape: fn() -> Shape,
+    pub(crate) shape: fn() -> Shape,
 }
 
 /// What holds when a key is absent.
 #[derive(Debug, Clone, Copy)]
-pub enum Presence {
+pub(crate) enum Presence {
     /// This YAML text is used.
     Default(&'static str),
     /// The file is refused; the text is an example.
@@ -42,7 +42,7 @@ pub enum Presence {
 
 /// What a value looks like, as far as environment variables and the reference need to know.
 #[derive(Debug, Clone, Copy)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// One word, number or text.
     Scalar,
     /// A list.
@@ -54,7 +54,7 @@ pub enum Shape {
 }
 
 /// A type that can be read from the file.
-pub trait Setting: Sized {
+pub(crate) trait Setting: Sized {
     /// What its values look like.
     fn shape() -> Shape;
 
@@ -64,7 +64,7 @@ pub trait Setting: Sized {
 
 /// Collects complaints while a file is read.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     /// The configuration file.
     file: &'a Arc<Path>,
     /// Keys from the root to what is being read.
@@ -75,18 +75,18 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader of `file`.
     #[must_use]
-    pub fn new(file: &'a Arc<Path>) -> Self {
+    pub(crate) fn new(file: &'a Arc<Path>) -> Self {
         Self { file, path: Vec::new(), problems: Vec::new() }
     }
 
     /// The directory that relative paths start from.
     #[must_use]
-    pub fn base(&self) -> &Path {
+    pub(crate) fn base(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new(""))
     }
 
     /// The result, or everything that was wrong.
-    pub fn finish<T>(self, value: Option<T>) -> Result<T, Diagnostics> {
+    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, Diagnostics> {
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
             _ if self.problems.is_empty() => {
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Complains at `origin`, naming the key being read.
-    pub fn complain(&mut self, origin: &Origin, message: impl std::fmt::Display) {
+    pub(crate) fn complain(&mut self, origin: &Origin, message: impl std::fmt::Display) {
         let message = if self.path.is_empty() {
             message.to_string()
         } else {
@@ -107,13 +107,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Complains that `node` is not what was expected.
-    pub fn expected<T>(&mut self, node: &Node, what: impl std::fmt::Display) -> Option<T> {
+    pub(crate) fn expected<T>(&mut self, node: &Node, what: impl std::fmt::Display) -> Option<T> {
         self.complain(&node.origin, format!("expected {what}, found {}", node.describe()));
         None
     }
 
     /// The text of a scalar, quoted or not.
-    pub fn text<'n>(&mut self, node: &'n Node, what: impl std::fmt::Display) -> Option<&'n str> {
+    pub(crate) fn text<'n>(&mut self, node: &'n Node, what: impl std::fmt::Display) -> Option<&'n str> {
         match &node.content {
             Content::Scalar { text, .. } => Some(text),
             _ => self.expected(node, what),
@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The entries of a section, after complaining about unknown keys.
-    pub fn section<'n>(&mut self, node: &'n Node, keys: &[Key]) -> Option<&'n [Entry]> {
+    pub(crate) fn section<'n>(&mut self, node: &'n Node, keys: &[Key]) -> Option<&'n [Entry]> {
         let entries: &[Entry] = match &node.content {
             Content::Map(entries) => entries,
             Content::Null => &[],
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads one key of a section, or what holds in its absence.
-    pub fn key<T: Setting>(&mut self, entries: &[Entry], section: &Node, key: &Key) -> Option<T> {
+    pub(crate) fn key<T: Setting>(&mut self, entries: &[Entry], section: &Node, key: &Key) -> Option<T> {
         self.path.push(key.name.to_owned());
         let value = match entries.iter().find(|entry| entry.key == key.name) {
             Some(entry) => T::read(&entry.value, self),
@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The candidate that was probably meant, if any is close.
-pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     candidates
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(word.len()) / 4)
@@ -274,7 +274,7 @@ macro_rules! settings {
 
         impl $section {
             /// The keys of this section, in the order of the reference.
-            pub const KEYS: &'static [$crate::config::setting::Key] = &[
+            pub(crate) const KEYS: &'static [$crate::config::setting::Key] = &[
                 $( $crate::config::setting::Key {
                     name: stringify!($name),
                     doc: &[$($doc),+],

@@ -223,5 +223,8 @@ fn the_example_for_servers_is_right() {
 #[test]
 fn the_configuration_page_holds_the_reference() {
     let page = include_str!("../../docs/configuration.md");
-    assert!(page.contains(&reference()), "docs/configuration.md is out of date: paste `lakeward config reference`");
+    assert!(
+        page.contains(&reference()),
+        "docs/configuration.md is out of date: paste `lakeward config reference`"
+    );
 }
