@@ -21,6 +21,8 @@ mod row_filter;
 mod securable;
 mod snapshot;
 mod table;
+#[cfg(test)]
+mod tests;
 mod total;
 mod verifier;
 

@@ -10,6 +10,7 @@ use lakeward_policy::{NotVerified, ScanFailed};
 
 use crate::error::{QueryError, SqlState};
 use crate::governed::Unavailable;
+use crate::pg_catalog::RewriteError;
 
 /// What to tell about a statement that could not be planned.
 pub(crate) fn planning(error: &DataFusionError) -> QueryError {
@@ -86,11 +87,19 @@ fn external(source: &(dyn std::error::Error + Send + Sync + 'static)) -> QueryEr
         return QueryError::new(SqlState::DataCorrupted, format!("table \"{}\" cannot be read", failed.table))
             .with_hint("A data file is missing or damaged; the operator's log names it. Nothing partial is shown as complete.");
     }
+    if let Some(refusal) = source.downcast_ref::<RewriteError>() {
+        return refused(refusal);
+    }
     if let Some(unavailable) = source.downcast_ref::<Unavailable>() {
         return unavailable.to_error();
     }
     tracing::error!(error = %source, "a statement failed");
     QueryError::new(SqlState::InternalError, "internal error; the log of the service says more")
+}
+
+/// What the PostgreSQL compatibility layer refused.
+pub(crate) fn refused(refusal: &RewriteError) -> QueryError {
+    QueryError::new(refusal.state, refusal.message.clone())
 }
 
 /// The one answer to any plan that could not be proved governed.

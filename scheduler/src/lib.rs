@@ -23,4 +23,6 @@ mod settings;
 pub mod statement;
 mod system;
 pub mod system_table;
+#[cfg(test)]
+mod tests;
 mod view;

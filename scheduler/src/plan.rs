@@ -52,7 +52,7 @@ impl Planned {
         declared: &[Option<DataType>],
     ) -> Result<Self, QueryError> {
         let mut statement = statement.clone();
-        pg_catalog::rewrite(&mut statement, &view.visible).map_err(|error| QueryError::from(&error))?;
+        pg_catalog::rewrite(&mut statement, &view.visible).map_err(|error| failure::refused(&error))?;
         let plan = view
             .state
             .statement_to_plan(EngineStatement::Statement(Box::new(statement)))

@@ -92,6 +92,7 @@ impl View {
             .with_runtime_env(Arc::clone(coordinator.runtime()))
             .with_catalog_list(Arc::new(GovernedCatalogList(catalog)))
             .with_default_features()
+            .with_analyzer_rule(pg_catalog::analyzer_rule())
             .build();
         state.table_factories_mut().clear();
         let reader = Arc::clone(settings);
@@ -155,11 +156,11 @@ fn visible_catalog(database: &str, lake: &GovernedLake) -> VisibleCatalog {
         }
     }
     schemas.push(system::visible_schema(lake));
-    VisibleCatalog {
-        database: database.to_owned(),
-        user: lake.resolved.principal().user.clone(),
-        roles: lake.resolved.roles().iter().cloned().collect(),
-        server_version: SERVER_VERSION.to_owned(),
+    VisibleCatalog::new(
+        database.to_owned(),
+        lake.resolved.principal().user.clone(),
+        lake.resolved.roles().iter().cloned().collect(),
+        SERVER_VERSION.to_owned(),
         schemas,
-    }
+    )
 }
