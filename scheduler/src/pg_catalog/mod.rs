@@ -28,9 +28,10 @@ use arrow::datatypes::DataType;
 use datafusion::catalog::SchemaProvider;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::optimizer::AnalyzerRule;
+use sqlparser::ast::Statement;
 
 pub use error::RewriteError;
-pub use rewrite::{column_labels, reads_only_system_schemas, rewrite};
+pub use rewrite::{display_name, reads_only_system_schemas};
 
 use directory::Directory;
 
@@ -128,6 +129,18 @@ pub fn schema_providers(view: &Arc<VisibleCatalog>) -> Vec<(String, Arc<dyn Sche
 #[must_use]
 pub fn functions(view: &Arc<VisibleCatalog>, settings: SettingsReader) -> Vec<ScalarUDF> {
     functions::functions(view, settings)
+}
+
+/// Rewrites a parsed statement so that the engine can plan it with PostgreSQL's meaning. Applies to every
+/// statement; what it does not know it leaves alone. Idempotent.
+///
+/// Output columns get PostgreSQL's names. A name that appears twice carries a mark, because the engine wants
+/// them apart; [`display_name`] takes it off where the columns are shown.
+///
+/// # Errors
+/// What is recognised and cannot be carried out is refused with 0A000.
+pub fn rewrite(statement: &mut Statement, _view: &VisibleCatalog) -> Result<(), RewriteError> {
+    rewrite::rewrite(statement)
 }
 
 /// The rule that unnests what the engine cannot: correlated subqueries of every shape and LATERAL, in
