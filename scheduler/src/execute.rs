@@ -40,7 +40,6 @@ pub(crate) async fn run(
         session.id(),
         &session.client.application,
         statement.text(),
-        stop.token.clone(),
     );
     let mut running = Running { coordinator, entry, started: Instant::now(), ended: false };
     let deadline = session.statement_timeout().map(|limit| tokio::time::Instant::now() + limit);

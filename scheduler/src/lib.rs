@@ -20,7 +20,7 @@ pub mod result;
 mod run;
 pub mod session;
 mod settings;
-pub mod statement;
+mod statement;
 mod system;
 pub mod system_table;
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
 
 /// Finished statements kept.
 const HISTORY: usize = 1_000;
@@ -18,7 +17,7 @@ const TEXT_LIMIT: usize = 4_096;
 
 /// A statement: 128 random bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct StatementId(uuid::Uuid);
+pub(crate) struct StatementId(uuid::Uuid);
 
 impl StatementId {
     pub(crate) fn random() -> Self {
@@ -67,7 +66,6 @@ pub(crate) struct QueryEntry {
     pub(crate) bytes: AtomicU64,
     /// State and end.
     pub(crate) progress: Mutex<(State, Option<DateTime<Utc>>)>,
-    pub(crate) cancel: CancellationToken,
 }
 
 /// All statements of the process.
@@ -84,7 +82,6 @@ impl QueryRegistry {
         session: &str,
         application: &str,
         text: &str,
-        cancel: CancellationToken,
     ) -> Arc<QueryEntry> {
         let entry = Arc::new(QueryEntry {
             id: StatementId::random(),
@@ -96,7 +93,6 @@ impl QueryRegistry {
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             progress: Mutex::new((State::Running, None)),
-            cancel,
         });
         self.running.insert(entry.id, Arc::clone(&entry));
         entry

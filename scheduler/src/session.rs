@@ -20,7 +20,8 @@ use crate::plan::Planned;
 use crate::result::QueryStream;
 use crate::run::{Stop, StopHandle, timed_out};
 use crate::settings::Settings;
-use crate::statement::{Kind, Statement};
+use crate::statement::Kind;
+pub use crate::statement::Statement;
 use crate::view::{View, default_search_path};
 
 /// The wire a session came in by.

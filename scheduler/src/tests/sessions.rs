@@ -202,7 +202,7 @@ async fn a_new_commit_is_seen_and_a_broken_table_harms_no_other() {
     let error = ask(&alice, "SELECT count(*) FROM silver.fresh").await.unwrap_err();
     assert_eq!(error.state.code(), "55000");
     assert!(!format!("{error:?}").contains("json"), "the reason is for operators");
-    let reason = ask(&lake.login("oscar").await, "SELECT reason FROM system.tables WHERE state = 'unavailable'").await.unwrap();
+    let reason = ask(&*lake.login("oscar").await, "SELECT reason FROM system.tables WHERE state = 'unavailable'").await.unwrap();
     assert!(reason.contains('1'), "{reason}");
     assert_eq!(value(&alice, "SELECT count(*) FROM silver.people").await.unwrap(), "5");
 }
