@@ -115,10 +115,12 @@ pub(super) async fn connect(args: &Args) -> anyhow::Result<Result<Session, Failu
         Err(error) if error.as_db_error().is_some() => Err(Failure::from(&error)),
         Err(error) => {
             let Failure(text) = Failure::from(&error);
-            Err(Failure(format!(
-                "{text}\nHINT: no session on {}:{}; is the service running, and is --tls right?",
-                args.host, args.port
-            )))
+            let hint = if encrypted && args.tls_ca.is_none() {
+                "a service with an authority of its own needs --tls-ca FILE, one without TLS --tls disable"
+            } else {
+                "is the service running there?"
+            };
+            Err(Failure(format!("{text}\nHINT: no session on {}:{}; {hint}", args.host, args.port)))
         }
     })
 }
