@@ -35,6 +35,10 @@ impl Disk for LocalDisk {
         let path = self.directory.join(name);
         let is_new = !path.try_exists()?;
         let mut file = owner_only().create(true).truncate(false).open(path)?;
+        if file.metadata()?.len() < length {
+            // Somebody cut it off: what is missing was promised to be there.
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the audit log is shorter than it was"));
+        }
         file.set_len(length)?;
         file.seek(SeekFrom::Start(length))?;
         if is_new {

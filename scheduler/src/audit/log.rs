@@ -277,8 +277,7 @@ impl AuditLog {
             .and_then(|record| record.members())
             .filter(|members| self.shared.queued.load(Ordering::SeqCst) + members.len() <= MAX_QUEUED)
             .map(|members| self.send(Request::Record { members, reply: None, _slot: None }));
-        if !matches!(sent, Some(Ok(()))) {
-            self.shared.lose();
+        if !matches!(sent, Some(Ok(()))) && self.shared.lose() {
             tracing::error!("an audit record could not be kept: statements are refused");
         }
     }

@@ -442,3 +442,16 @@ async fn many_statements_at_once_share_syncs_and_keep_one_chain() {
     assert_eq!((report.records, report.open_statements), (1002, 0));
     assert!(switch.syncs.load(Ordering::SeqCst) < 500);
 }
+
+#[tokio::test]
+async fn a_log_that_somebody_cut_off_is_not_written_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, switch) = open_faulty(options(folder.path()));
+    log.intent(intent("q1"), Durability::Immediate).await.unwrap();
+    switch.sync_fails.store(true, Ordering::SeqCst);
+    assert!(log.intent(intent("q2"), Durability::Immediate).await.is_err());
+    OpenOptions::new().write(true).open(newest(folder.path())).unwrap().set_len(10).unwrap();
+    switch.sync_fails.store(false, Ordering::SeqCst);
+    assert!(log.flush().await.is_err());
+    assert!(!log.healthy());
+}

@@ -35,9 +35,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn lose(&self) {
+    /// Counts a record that cannot be kept; whether that is the first sign of trouble.
+    pub(super) fn lose(&self) -> bool {
         self.lost.fetch_add(1, Ordering::SeqCst);
-        self.failed.store(true, Ordering::SeqCst);
+        !self.failed.swap(true, Ordering::SeqCst)
     }
 }
 
@@ -206,7 +207,7 @@ impl Writer {
                 waiting.push(reply);
             }
             None if self.failed() && self.state.pending.len() + members.len() > MAX_PENDING => {
-                self.shared.lose()
+                self.shared.lose();
             }
             None => self.append(members),
         }
@@ -262,7 +263,9 @@ impl Writer {
     fn append_record(&mut self, record: &Record) {
         match record.members() {
             Some(members) => self.append(&members),
-            None => self.shared.lose(),
+            None => {
+                self.shared.lose();
+            }
         }
     }
 
