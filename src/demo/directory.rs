@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -57,8 +58,8 @@ pub fn existing(directory: &Path) -> Result<Option<DemoSummary>, DemoError> {
 pub(super) struct Staging {
     path: PathBuf,
     directory: PathBuf,
-    /// Held until the lake is complete.
-    lock: File,
+    /// Held until the lake is complete, and by whoever still writes to it.
+    lock: Arc<File>,
 }
 
 impl Staging {
@@ -92,7 +93,12 @@ impl Staging {
         fs::create_dir(&path).map_err(DemoError::io("create", &path))?;
         let lock = File::create_new(&under_way).map_err(DemoError::io("create", &under_way))?;
         lock.try_lock().map_err(|_| DemoError::Busy(directory.to_owned()))?;
-        Ok(Self { path, directory: parent.join(name), lock })
+        Ok(Self { path, directory: parent.join(name), lock: Arc::new(lock) })
+    }
+
+    /// While this is held no other run touches the directory.
+    pub(super) fn lock(&self) -> Arc<File> {
+        Arc::clone(&self.lock)
     }
 
     /// Where to write meanwhile.

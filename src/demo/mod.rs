@@ -186,7 +186,7 @@ pub async fn create(options: DemoOptions) -> Result<DemoSummary, DemoError> {
     }
     let directory = options.directory.clone();
     let staging = tokio::task::spawn_blocking(move || Staging::begin(&directory)).await??;
-    let made = fill(&options, staging.path()).await;
+    let made = fill(&options, &staging).await;
     tokio::task::spawn_blocking(move || match made {
         Ok(tables) => staging.complete(&options, tables),
         Err(error) => {
@@ -197,14 +197,14 @@ pub async fn create(options: DemoOptions) -> Result<DemoSummary, DemoError> {
     .await?
 }
 
-/// Writes everything below `staging`; answers the rows of each table.
-async fn fill(options: &DemoOptions, staging: &Path) -> Result<BTreeMap<String, u64>, DemoError> {
+/// Writes everything below the staging directory; answers the rows of each table.
+async fn fill(options: &DemoOptions, staging: &Staging) -> Result<BTreeMap<String, u64>, DemoError> {
     let progress = progress_bar(options);
     let stop = CancellationToken::new();
     let _stop_when_dropped = stop.clone().drop_guard();
     let (sender, receiver) = mpsc::channel(2);
     let world = Arc::new(World::new(options.seed, options.patients));
-    let lake = staging.join("lake");
+    let lake = staging.path().join("lake");
 
     let making = tokio::task::spawn_blocking({
         let (world, stop, patients) = (Arc::clone(&world), stop.clone(), options.patients);
@@ -212,7 +212,12 @@ async fn fill(options: &DemoOptions, staging: &Path) -> Result<BTreeMap<String, 
     });
     let writing = tokio::task::spawn_blocking({
         let (world, lake, progress) = (Arc::clone(&world), lake.clone(), progress.clone());
-        move || write_chunks(&world, &lake, receiver, &progress, &stop)
+        let lock = staging.lock();
+        move || {
+            // Outlives a dropped future until the last write has ended.
+            let _lock = lock;
+            write_chunks(&world, &lake, receiver, &progress, &stop)
+        }
     });
     let (made, written) = tokio::join!(making, writing);
     // A writer that fails stops the maker, so the writer's error is the one to tell.
@@ -230,7 +235,7 @@ async fn fill(options: &DemoOptions, staging: &Path) -> Result<BTreeMap<String, 
             commits::commit_table(&lake, options.seed, id, loads).await?,
         );
     }
-    let staging = staging.to_owned();
+    let staging = staging.path().to_owned();
     tokio::task::spawn_blocking(move || accounts::write(&staging)).await??;
     progress.finish_and_clear();
     Ok(rows)
