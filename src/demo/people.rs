@@ -142,7 +142,7 @@ fn email(given: &str, family: &str, number: u64) -> String {
     address.push('.');
     address.push_str(&plain(family).to_ascii_lowercase());
     address.push_str(&(number % 10_007).to_string());
-    address.push_str(if number % 3 == 0 { "@example.org" } else { "@example.com" });
+    address.push_str(if number.is_multiple_of(3) { "@example.org" } else { "@example.com" });
     address
 }
 
@@ -177,7 +177,7 @@ impl NhsNumbers {
         let valid: Vec<u32> = (0..1_000_000_u32)
             .filter_map(|free| check_digit(999_000_000 + free).map(|check| free * 10 + check))
             .collect();
-        Self { valid, offset: mix(seed ^ 0x4E48_53) }
+        Self { valid, offset: mix(seed ^ 0x004E_4853) }
     }
 
     /// The number of the patient who is at this position among those who need one.
@@ -187,7 +187,7 @@ impl NhsNumbers {
             return None;
         }
         // A prime stride that does not divide the count visits every number once.
-        let stride = if count % 761_861 == 0 { 1 } else { 761_861 };
+        let stride = if count.is_multiple_of(761_861) { 1 } else { 761_861 };
         let index = (position * stride + self.offset % count) % count;
         Some(format!("999{:07}", self.valid[index as usize]))
     }
