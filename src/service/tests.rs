@@ -36,7 +36,7 @@ fn config(directory: &Path) -> Config {
 async fn start() -> Running {
     let lake = tempfile::tempdir().unwrap();
     let directory = lake.path().join("lake");
-    demo::create(DemoOptions { patients: 50, ..DemoOptions::new(&directory) }).await.unwrap();
+    demo::create(DemoOptions { patients: 200, ..DemoOptions::new(&directory) }).await.unwrap();
     let requests = Requests::default();
     let service = Service::start(config(&directory), Arc::clone(&requests.reload)).await.unwrap();
     let addresses = service.addresses().clone();
@@ -94,8 +94,8 @@ async fn it_serves_reloads_and_ends_well() {
     assert!(service.get("/readyz").await.starts_with("HTTP/1.1 200"));
     let alice = service.connect("alice").await.unwrap();
     let own = count(&alice).await;
-    assert_eq!(count(&service.connect("stella").await.unwrap()).await, 50);
-    assert!(own > 0 && own < 50, "{own}");
+    assert_eq!(count(&service.connect("stella").await.unwrap()).await, 200);
+    assert!(own > 0 && own < 200, "{own}");
 
     // A wrong policy file changes nothing but the metric.
     let policies = service.lake.path().join("lake/policies.yaml");
