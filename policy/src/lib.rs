@@ -25,6 +25,7 @@ mod table;
 mod tests;
 mod total;
 mod verifier;
+mod yaml;
 
 pub use access::{Access, TablePolicy};
 pub use barrier::{BarrierColumn, PolicyBarrierExec, ScanFailed};

@@ -206,15 +206,7 @@ pub(crate) struct KeyRecord {
 
 /// Parses one file; every complaint carries its position.
 pub(crate) fn parse(path: &Path, text: &str) -> Result<PolicyFile, Diagnostics> {
-    let file: PolicyFile = serde_saphyr::from_str(text).map_err(|error| {
-        let location = error.location();
-        Diagnostics::from(Diagnostic {
-            file: path.to_owned(),
-            line: location.map_or(0, |l| usize::try_from(l.line()).unwrap_or(0)),
-            column: location.map_or(0, |l| usize::try_from(l.column()).unwrap_or(0)),
-            message: crate::document::first_line(&error.to_string()),
-        })
-    })?;
+    let file: PolicyFile = crate::yaml::parse(path, text)?;
     if file.version.value != 1 {
         let message = format!("version {} is not known; expected 1", file.version.value);
         return Err(at(path, &file.version, message).into());
@@ -224,10 +216,5 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<PolicyFile, Diagnostics> 
 
 /// A complaint about the place a value was written at.
 pub(crate) fn at<T>(path: &Path, place: &Spanned<T>, message: impl Into<String>) -> Diagnostic {
-    Diagnostic {
-        file: path.to_owned(),
-        line: usize::try_from(place.referenced.line()).unwrap_or(0),
-        column: usize::try_from(place.referenced.column()).unwrap_or(0),
-        message: message.into(),
-    }
+    crate::yaml::at(path, place.referenced, message)
 }

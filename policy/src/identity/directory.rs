@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::names::{NameError, check_attribute_key, check_attribute_value, check_name};
 use super::scram::ScramVerifier;
-use super::yaml;
+use crate::yaml;
 use crate::Principal;
 use crate::document::{Diagnostic, Diagnostics};
 

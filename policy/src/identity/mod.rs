@@ -9,7 +9,6 @@ mod names;
 mod scram;
 mod store;
 mod text;
-mod yaml;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ fn mistakes_are_named_with_file_and_line() {
         ("version: 2\ngrants: []\n".to_owned(), 1, "version 2 is not known"),
         ("version: 1\n".to_owned(), 0, "no grants at all"),
         ("version: 1\ngrant: []\n".to_owned(), 2, "grant"),
-        ("version: 1\ngrants:\n  - { role: a, object: silver.*, action: select, effect: Deny }\n".to_owned(), 3, "Deny"),
+        ("version: 1\ngrants:\n  - { role: a, object: silver.*, action: select, effect: Deny }\n".to_owned(), 3, "allow"),
         ("version: 1\ngrants:\n  - { role: a, object: patients, action: select }\n".to_owned(), 3, "schema.table"),
         ("version: 1\ngrants:\n  - { role: a, object: silver.patient, action: select }\n".to_owned(), 3, "no table"),
         ("version: 1\ngrants:\n  - { role: a, object: sliver.*, action: select }\n".to_owned(), 3, "no schema"),

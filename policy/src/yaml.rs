@@ -8,7 +8,7 @@ use serde_saphyr::{DefaultMessageFormatter, DeserializeError, Location, MessageF
 use crate::document::{Diagnostic, Diagnostics};
 
 /// Reads one strict document. Unknown keys are the type's part: `deny_unknown_fields`.
-pub(super) fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Diagnostics> {
+pub(crate) fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Diagnostics> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         merge_keys: serde_saphyr::MergeKeyPolicy::Error,
@@ -19,7 +19,7 @@ pub(super) fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, D
 }
 
 /// A complaint at a place of the file.
-pub(super) fn at(file: &Path, place: Location, message: impl Into<String>) -> Diagnostic {
+pub(crate) fn at(file: &Path, place: Location, message: impl Into<String>) -> Diagnostic {
     Diagnostic {
         file: file.to_path_buf(),
         line: usize::try_from(place.line()).unwrap_or(0),
