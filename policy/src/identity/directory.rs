@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::names::{NameError, check_attribute_key, check_attribute_value, check_name};
 use super::scram::ScramVerifier;
-use crate::yaml;
 use crate::Principal;
 use crate::document::{Diagnostic, Diagnostics};
+use crate::yaml;
 
 /// The one version of the file format so far.
 const VERSION: u32 = 1;
