@@ -75,10 +75,7 @@ pub(super) async fn establish<E: Engine>(
         Ok(session) => Some((wire, session)),
         Err(Refusal::Gone) => None,
         Err(Refusal::Error(error)) => {
-            if matches!(error.code, INVALID_PASSWORD | INVALID_AUTHORIZATION) {
-                server.metrics.auth_failures.inc();
-                tracing::warn!(peer = %wire.peer(), code = error.code, "log-in refused");
-            }
+            tracing::info!(peer = %wire.peer(), code = error.code, "connection refused");
             refuse(wire, &error).await;
             None
         }
@@ -211,8 +208,10 @@ async fn log_in<E: Engine>(
             if let Refusal::Error(error) = &refusal {
                 let (state, reason) = match error.code {
                     INVALID_AUTHORIZATION => (SqlState::InvalidAuthorization, "disabled or expired"),
-                    _ => (SqlState::InvalidPassword, "wrong password or unknown user"),
+                    INVALID_PASSWORD => (SqlState::InvalidPassword, "wrong password or unknown user"),
+                    _ => (SqlState::ProtocolViolation, "not a SCRAM exchange"),
                 };
+                server.metrics.auth_failures.inc();
                 server.engine.refused_login(&user, &client, state, reason);
             }
             return Err(refusal);
@@ -223,6 +222,7 @@ async fn log_in<E: Engine>(
     // Only someone who proved who they are takes a place or learns of databases.
     let Ok(place) = Arc::clone(&server.places).try_acquire_owned() else {
         server.metrics.refused.inc();
+        server.engine.refused_login(&user, &client, SqlState::TooManyConnections, "too many connections");
         return Err(WireError::fatal(TOO_MANY_CONNECTIONS, "sorry, too many clients already").into());
     };
     let database = parameters.remove("database").unwrap_or_default();
@@ -242,7 +242,9 @@ async fn log_in<E: Engine>(
         )
         .into());
     }
-    let session = server.engine.open(principal, client).await.map_err(WireError::from)?;
+    // The session takes the name from here.
+    parameters.remove("application_name");
+    let session = wire.watch(server.engine.open(principal, client)).await?.map_err(WireError::from)?;
     let (registration, secret) = server.connections.register(&session, secret_length);
     let pid = registration.pid;
     let session = OpenSession::new(session, registration, place, server.metrics.open.clone());

@@ -140,7 +140,7 @@ fn plain(mut value: Vec<u8>, escaped: bool, rest: &[u8]) -> Result<Element<'_>, 
 /// Dimensions, null flag, element type; length and lower bound of each dimension; elements.
 fn from_binary(element: Scalar, bytes: &[u8]) -> Result<Vec<Option<ScalarValue>>, WireError> {
     let mut rest = bytes;
-    let mut word = |rest: &mut &[u8]| -> Result<u32, WireError> {
+    let word = |rest: &mut &[u8]| -> Result<u32, WireError> {
         let (head, tail) = rest.split_first_chunk::<4>().ok_or_else(malformed_binary)?;
         *rest = tail;
         Ok(u32::from_be_bytes(*head))

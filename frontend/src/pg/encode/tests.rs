@@ -247,7 +247,7 @@ fn strings_and_bytes() {
     assert_eq!(text(StringViewArray::from(vec!["a string longer than twelve bytes"])).len(), 1);
     assert_eq!(text(BinaryArray::from(vec![&b"\xde\xad"[..], b""])), ["\\xdead", "\\x"]);
     assert_eq!(binary(BinaryViewArray::from(vec![&b"\xde\xad"[..]])), ["dead"]);
-    let fixed = FixedSizeBinaryArray::from(vec![b"\x01\x02"]);
+    let fixed = FixedSizeBinaryArray::try_from_iter([b"\x01\x02"].into_iter()).unwrap();
     assert_eq!(text(fixed), ["\\x0102"]);
 }
 

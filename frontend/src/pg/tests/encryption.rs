@@ -6,6 +6,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_postgres::Socket;
 use tokio_postgres::config::{ChannelBinding as Binding, SslMode, SslNegotiation};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect};
 use tokio_rustls::TlsConnector;
@@ -59,7 +60,7 @@ struct Tls {
     binding: Option<Vec<u8>>,
 }
 
-struct Stream(TlsStream<TcpStream>, Option<Vec<u8>>);
+struct Stream(TlsStream<Socket>, Option<Vec<u8>>);
 
 impl AsyncRead for Stream {
     fn poll_read(
@@ -92,7 +93,7 @@ impl tokio_postgres::tls::TlsStream for Stream {
     }
 }
 
-impl MakeTlsConnect<TcpStream> for Tls {
+impl MakeTlsConnect<Socket> for Tls {
     type Stream = Stream;
     type TlsConnect = Self;
     type Error = std::io::Error;
@@ -102,12 +103,12 @@ impl MakeTlsConnect<TcpStream> for Tls {
     }
 }
 
-impl TlsConnect<TcpStream> for Tls {
+impl TlsConnect<Socket> for Tls {
     type Stream = Stream;
     type Error = std::io::Error;
     type Future = Pin<Box<dyn Future<Output = std::io::Result<Stream>> + Send>>;
 
-    fn connect(self, stream: TcpStream) -> Self::Future {
+    fn connect(self, stream: Socket) -> Self::Future {
         Box::pin(async move {
             let name = ServerName::try_from("localhost").unwrap();
             Ok(Stream(self.connector.connect(name, stream).await?, self.binding))

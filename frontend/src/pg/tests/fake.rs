@@ -33,6 +33,8 @@ pub(super) struct Seen {
     pub(super) statements: Mutex<Vec<String>>,
     /// Who opened sessions.
     pub(super) principals: Mutex<Vec<(String, String)>>,
+    /// Failed log-ins.
+    pub(super) refused: Mutex<Vec<(String, SqlState)>>,
     changed: Notify,
 }
 
@@ -69,7 +71,9 @@ pub(super) struct FakeSession {
 impl Engine for FakeEngine {
     type Session = FakeSession;
 
-    fn refused_login(&self, _: &str, _: &ClientInfo, _: SqlState, _: &str) {}
+    fn refused_login(&self, user: &str, _client: &ClientInfo, state: SqlState, _reason: &str) {
+        self.seen.refused.lock().push((user.to_owned(), state));
+    }
 
     async fn open(&self, principal: Principal, client: ClientInfo) -> Result<Arc<FakeSession>, QueryError> {
         self.seen.principals.lock().push((principal.user, client.application));

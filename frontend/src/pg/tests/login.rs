@@ -26,6 +26,10 @@ async fn a_wrong_password_and_an_unknown_user_look_alike() {
         assert_eq!(message, format!("password authentication failed for user \"{user}\""));
     }
     assert_eq!(server.server.metrics.auth_failures.get(), 2);
+    let refused = server.engine.seen.refused.lock().clone();
+    let expected =
+        ["alice", "mallory"].map(|user| (user.to_owned(), lakeward_scheduler::error::SqlState::InvalidPassword));
+    assert_eq!(refused, expected);
 }
 
 #[tokio::test]
@@ -75,7 +79,6 @@ async fn start_up_settings_go_through_set() {
         [
             "SET statement_timeout TO '5s'",
             "SET search_path TO 'silver', 'gold'",
-            "SET application_name TO 'test'",
         ]
     );
 }

@@ -66,6 +66,17 @@ async fn the_messages_of_the_simple_protocol() {
     }
 }
 
+/// Sends messages and a Sync; gives the answer.
+async fn series(client: &mut Raw, write: impl FnOnce(&mut BytesMut)) -> String {
+    client
+        .send(|out| {
+            write(out);
+            frontend::sync(out);
+        })
+        .await;
+    soon(client.answer()).await
+}
+
 #[tokio::test]
 async fn the_messages_of_the_extended_protocol() {
     let server = TestServer::start().await;
@@ -76,16 +87,7 @@ async fn the_messages_of_the_extended_protocol() {
             .map_err(|_| "bind")
             .unwrap();
     };
-    let mut exchange = async |write: &dyn Fn(&mut BytesMut)| {
-        client
-            .send(|out| {
-                write(out);
-                frontend::sync(out);
-            })
-            .await;
-        soon(client.answer()).await
-    };
-    let answer = exchange(&|out| {
+    let answer = series(&mut client, |out| {
         parse("s", "numbers 5", out);
         frontend::describe(b'S', "s", out).unwrap();
         bind("p", "s", out);
@@ -95,54 +97,60 @@ async fn the_messages_of_the_extended_protocol() {
         frontend::execute("p", 0, out).unwrap();
         frontend::execute("p", 0, out).unwrap();
         frontend::close(b'P', "p", out).unwrap();
-    });
-    assert_eq!(answer.await, "1tT2TDDsDDsDCC3ZI");
+    })
+    .await;
+    assert_eq!(answer, "1tT2TDDsDDsDCC3ZI");
     // The limit is reached exactly: suspended, and the next fetch finds nothing.
-    let answer = exchange(&|out| {
+    let answer = series(&mut client, |out| {
         bind("", "s", out);
         frontend::execute("", 5, out).unwrap();
         frontend::execute("", 5, out).unwrap();
-    });
-    assert_eq!(answer.await, "2DDDDDsCZI");
+    })
+    .await;
+    assert_eq!(answer, "2DDDDDsCZI");
     // Outside a transaction a portal ends with its series.
-    assert_eq!(exchange(&|out| frontend::execute("", 0, out).unwrap()).await, "E[34000]ZI");
-    assert_eq!(exchange(&|out| parse("s", "numbers 1", out)).await, "E[42P05]ZI");
-    assert_eq!(exchange(&|out| bind("", "nobody", out)).await, "E[26000]ZI");
-    assert_eq!(exchange(&|out| parse("", "numbers 1; numbers 2", out)).await, "E[42601]ZI");
+    assert_eq!(series(&mut client, |out| frontend::execute("", 0, out).unwrap()).await, "E[34000]ZI");
+    assert_eq!(series(&mut client, |out| parse("s", "numbers 1", out)).await, "E[42P05]ZI");
+    assert_eq!(series(&mut client, |out| bind("", "nobody", out)).await, "E[26000]ZI");
+    assert_eq!(series(&mut client, |out| parse("", "numbers 1; numbers 2", out)).await, "E[42601]ZI");
     // After an error everything up to Sync is skipped.
-    let answer = exchange(&|out| {
+    let answer = series(&mut client, |out| {
         parse("t", "divide", out);
         bind("", "t", out);
         frontend::describe(b'P', "", out).unwrap();
         frontend::execute("", 0, out).unwrap();
         parse("u", "numbers 1", out);
         frontend::query("numbers 1", out).unwrap();
-    });
-    assert_eq!(answer.await, "12nE[22012]ZI");
-    assert_eq!(exchange(&|out| frontend::describe(b'S', "u", out).unwrap()).await, "E[26000]ZI");
-    let answer = exchange(&|out| {
+    })
+    .await;
+    assert_eq!(answer, "12nE[22012]ZI");
+    assert_eq!(series(&mut client, |out| frontend::describe(b'S', "u", out).unwrap()).await, "E[26000]ZI");
+    let answer = series(&mut client, |out| {
         parse("", "", out);
         bind("", "", out);
         frontend::describe(b'S', "", out).unwrap();
         frontend::execute("", 0, out).unwrap();
-    });
-    assert_eq!(answer.await, "12tnIZI");
+    })
+    .await;
+    assert_eq!(answer, "12tnIZI");
     // Statements are forgotten by name and all at once.
-    let answer = exchange(&|out| {
+    let answer = series(&mut client, |out| {
         parse("", "deallocate s", out);
         bind("", "", out);
         frontend::execute("", 0, out).unwrap();
-    });
-    assert_eq!(answer.await, "12CZI");
-    assert_eq!(exchange(&|out| bind("", "s", out)).await, "E[26000]ZI");
-    assert_eq!(exchange(&|out| parse("s", "numbers 1", out)).await, "1ZI");
-    let answer = exchange(&|out| {
+    })
+    .await;
+    assert_eq!(answer, "12CZI");
+    assert_eq!(series(&mut client, |out| bind("", "s", out)).await, "E[26000]ZI");
+    assert_eq!(series(&mut client, |out| parse("s", "numbers 1", out)).await, "1ZI");
+    let answer = series(&mut client, |out| {
         parse("", "discard all", out);
         bind("", "", out);
         frontend::execute("", 0, out).unwrap();
-    });
-    assert_eq!(answer.await, "12CZI");
-    assert_eq!(exchange(&|out| parse("s", "numbers 1", out)).await, "1ZI");
+    })
+    .await;
+    assert_eq!(answer, "12CZI");
+    assert_eq!(series(&mut client, |out| parse("s", "numbers 1", out)).await, "1ZI");
 }
 
 #[tokio::test]
