@@ -178,10 +178,13 @@ async fn observe(context: &SessionContext, sql: &str) -> String {
         }
         Err(error) => {
             let text = error.strip_backtrace();
-            // The same failure reaches the user through different operators with different wrapping.
-            let root = error.find_root().strip_backtrace();
-            let root = root.split("Did you mean").next().unwrap_or(&text);
-            format!("error: {}", root.trim_start_matches("Arrow error: ").trim())
+            // The same failure comes up through different operators (the copy's own scan filters, too) in
+            // different wrapping; users get a fixed text by its class, so class and value are compared.
+            let core = ["Cannot cast string", "Divide by zero", "overflow", "Overflow"]
+                .iter()
+                .find_map(|class| text.find(class).map(|start| &text[start..]));
+            let core = core.map_or(text.as_str(), |core| core.split(" type").next().unwrap_or(core));
+            format!("error: {}", core.split("Did you mean").next().unwrap_or(core).trim())
         }
     }
 }
