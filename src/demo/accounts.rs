@@ -205,6 +205,7 @@ grants:
   - { role: operator, object: "bronze.*", action: describe }
   - { role: operator, object: "silver.*", action: describe }
   - { role: operator, object: "gold.*", action: describe }
+  - { role: operator, object: "system.*", action: select }
 
 row_filters:
   # Who belongs to a tenant sees that tenant's rows. Restrictive: whatever other filters allow, this one
