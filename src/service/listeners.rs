@@ -9,14 +9,14 @@ use tokio::net::TcpListener;
 #[derive(Debug, thiserror::Error)]
 #[error(
     "cannot listen on {address} ({what}): {reason}; change `{key}` in the configuration or set {variable}=ADDRESS:PORT",
-    reason = reason(source)
+    reason = reason(cause)
 )]
 pub struct ListenError {
     what: &'static str,
     key: &'static str,
     variable: &'static str,
     address: SocketAddr,
-    source: io::Error,
+    cause: io::Error,
 }
 
 fn reason(error: &io::Error) -> String {
@@ -30,23 +30,23 @@ fn reason(error: &io::Error) -> String {
 
 /// Opens the PostgreSQL listener.
 pub async fn postgres(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|source| ListenError {
+    TcpListener::bind(address).await.map_err(|cause| ListenError {
         what: "PostgreSQL",
         key: "listen.postgres",
         variable: "LAKEWARD_LISTEN__POSTGRES",
         address,
-        source,
+        cause,
     })
 }
 
 /// Opens the HTTP listener.
 pub async fn http(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|source| ListenError {
+    TcpListener::bind(address).await.map_err(|cause| ListenError {
         what: "HTTP",
         key: "listen.http",
         variable: "LAKEWARD_LISTEN__HTTP",
         address,
-        source,
+        cause,
     })
 }
 

@@ -112,17 +112,19 @@ impl Service {
         let reloader = reloader(&config, &coordinator, &identity, certificates.as_ref(), reload, &metrics)?;
         tasks.spawn(reloader.run(stop.clone()));
         tasks.spawn(Arc::clone(&catalog).run_refresh(stop.clone()));
-        let pg = PgServer::new(
-            parts::pg_options(&config, certificates, metrics),
-            Arc::clone(&coordinator),
-            identity,
-        )?;
+        let options = parts::pg_options(&config, certificates, metrics);
+        let tls = match (&options.tls, options.require_tls) {
+            (None, _) => "off",
+            (Some(_), false) => "offered",
+            (Some(_), true) => "required",
+        };
+        let pg = PgServer::new(options, Arc::clone(&coordinator), identity)?;
         let serving = pg.clone();
         let accepting = stop.clone();
         tasks.spawn(async move { serving.serve(postgres, accepting).await });
         readiness.clear("starting");
 
-        announce(&config, &addresses, &catalog);
+        announce(&config, &addresses, &catalog, tls);
         let grace = config.shutdown.grace_period.get();
         Ok(Self { addresses, grace, readiness, coordinator, audit, pg, stop, stop_http, tasks })
     }
@@ -174,14 +176,14 @@ impl Service {
     }
 }
 
-fn announce(config: &Config, addresses: &Addresses, catalog: &LakeCatalog) {
+fn announce(config: &Config, addresses: &Addresses, catalog: &LakeCatalog, tls: &str) {
     let snapshot = catalog.snapshot();
-    let tls = if config.tls.is_some() { "offered" } else { "off" };
     tracing::info!(
         address = %addresses.postgres,
         database = config.database.as_str(),
         tables = snapshot.tables().count(),
         tls,
+        version = env!("CARGO_PKG_VERSION"),
         "ready: PostgreSQL"
     );
     if let Some(address) = addresses.http {
