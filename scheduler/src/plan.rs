@@ -1,9 +1,8 @@
 //! From a statement to a verified plan.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
@@ -76,12 +75,13 @@ impl Planned {
             .analyzer()
             .execute_and_check(probe, view.state.config_options(), |_, _| {})
             .map_err(|error| failure::planning(&error))?;
-        // Field metadata is the lake's own; users get names, types and nullability.
+        // Field metadata is the lake's own. Nullability is not promised: the engine infers it per
+        // operator, and what is announced must be what is sent.
         let fields: Vec<_> = analysed
             .schema()
             .fields()
             .iter()
-            .map(|field| Arc::new(field.as_ref().clone().with_metadata(HashMap::new())))
+            .map(|field| Arc::new(Field::new(field.name(), field.data_type().clone(), true)))
             .collect();
         Ok(Self { view: view.key, plan, parameter_types, schema: Arc::new(Schema::new(fields)) })
     }

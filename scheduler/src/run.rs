@@ -65,8 +65,11 @@ pub(crate) fn timed_out() -> QueryError {
     QueryError::new(SqlState::QueryCanceled, "canceling statement due to statement timeout")
 }
 
+/// Whether a stream may go on.
+type Verdict = Pin<Box<dyn Future<Output = Result<(), QueryError>> + Send>>;
+
 /// Asked every few seconds whether the stream may go on.
-pub(crate) type Recheck = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), QueryError>> + Send>> + Send + Sync>;
+pub(crate) type Recheck = Arc<dyn Fn() -> Verdict + Send + Sync>;
 
 /// What ends with the statement, however it ends: registry entry and audit outcome.
 pub(crate) struct Running {
@@ -127,7 +130,7 @@ pub(crate) struct GovernedRows {
     deadline: Option<Pin<Box<Sleep>>>,
     recheck: Recheck,
     tick: Pin<Box<Sleep>>,
-    pending: Option<Pin<Box<dyn Future<Output = Result<(), QueryError>> + Send>>>,
+    pending: Option<Verdict>,
 }
 
 impl GovernedRows {

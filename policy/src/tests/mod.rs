@@ -1,5 +1,12 @@
 //! Behaviour of policies as a whole: loading, masks, row filters, and what a statement can observe.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests build engine contexts by hand")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests build engine contexts by hand"
+)]
 
 mod leaks;
 mod loading;

@@ -1,5 +1,5 @@
 //! What sessions answer, over a small real lake.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod lake;
 mod sessions;
