@@ -86,7 +86,7 @@ impl LakeCatalog {
         for key in catalog.annotations.keys().filter(|key| !found.tables.contains_key(*key)) {
             tracing::warn!(table = %key, "annotation of a table that does not exist (yet)");
         }
-        catalog.advance(&mut tracked, found.tables).await;
+        catalog.advance(&mut tracked, found.tables, BTreeMap::new()).await;
         drop(tracked);
         Ok(catalog)
     }
@@ -122,14 +122,16 @@ impl LakeCatalog {
                 "two locations claim one table name; the first keeps it",
             );
         }
+        let mut frozen = BTreeMap::new();
         for (root, _) in &unreadable {
             for (key, table) in tracked.iter() {
                 if table.location.url.as_str().starts_with(root) {
-                    tables.entry(key.clone()).or_insert_with(|| table.location.clone());
+                    tables.remove(key);
+                    frozen.insert(key.clone(), table.clone());
                 }
             }
         }
-        self.advance(&mut tracked, tables).await;
+        self.advance(&mut tracked, tables, frozen).await;
         unreadable.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
@@ -146,8 +148,13 @@ impl LakeCatalog {
         stop.run_until_cancelled(refreshing).await;
     }
 
-    /// Brings `tracked` to `tables` and publishes.
-    async fn advance(&self, tracked: &mut BTreeMap<TableKey, Tracked>, tables: BTreeMap<TableKey, Location>) {
+    /// Brings `tracked` to `tables`, and `frozen` ones as they are, and publishes.
+    async fn advance(
+        &self,
+        tracked: &mut BTreeMap<TableKey, Tracked>,
+        tables: BTreeMap<TableKey, Location>,
+        frozen: BTreeMap<TableKey, Tracked>,
+    ) {
         let work: Vec<_> = tables
             .into_iter()
             .map(|(key, location)| {
@@ -164,6 +171,7 @@ impl LakeCatalog {
             .collect()
             .await;
         *tracked = next.into_iter().filter_map(|(key, next)| Some((key, next?))).collect();
+        tracked.extend(frozen);
         self.publish(tracked);
     }
 

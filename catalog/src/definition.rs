@@ -168,26 +168,36 @@ fn indexed_columns(snapshot: &SnapshotRef) -> Result<Vec<String>, LoadError> {
 }
 
 /// The field as users see it. Strings and binaries of the top level are views, which is what the
-/// Parquet reader decodes fastest; nested ones stay as the files have them.
+/// Parquet reader decodes fastest; nested ones stay as the files have them. Every field is nullable:
+/// files need not declare what the table promises, and not every writer enforces it.
 fn advertised(field: &Field) -> Field {
     let data_type = match field.data_type() {
         DataType::Utf8 => DataType::Utf8View,
         DataType::Binary => DataType::BinaryView,
         nested => without_metadata(nested),
     };
-    Field::new(field.name(), data_type, field.is_nullable())
+    Field::new(field.name(), data_type, true)
 }
 
 /// Metadata of fields would travel to clients; comments and tags have accessors of their own.
 fn without_metadata(data_type: &DataType) -> DataType {
     let plain = |field: &FieldRef| {
         let data_type = without_metadata(field.data_type());
-        Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
+        Arc::new(Field::new(field.name(), data_type, true))
     };
     match data_type {
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain).collect()),
         DataType::List(element) => DataType::List(plain(element)),
-        DataType::Map(entries, sorted) => DataType::Map(plain(entries), *sorted),
+        DataType::Map(entries, sorted) => {
+            // Entries and keys of a map cannot be null.
+            let DataType::Struct(pair) = entries.data_type() else { return data_type.clone() };
+            let pair = pair.iter().enumerate().map(|(part, field)| {
+                let field = plain(field);
+                if part == 0 { Arc::new(field.as_ref().clone().with_nullable(false)) } else { field }
+            });
+            let entries = Field::new(entries.name(), DataType::Struct(pair.collect()), false);
+            DataType::Map(Arc::new(entries), *sorted)
+        }
         other => other.clone(),
     }
 }

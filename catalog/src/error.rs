@@ -102,6 +102,8 @@ impl From<delta_kernel::Error> for LoadError {
         match error {
             Kernel::Backtraced { source, .. } => Self::from(*source),
             Kernel::Unsupported(text) => Self::Unsupported(text),
+            // What the kernel says of a table whose commits a catalog service must confirm.
+            Kernel::MaxCatalogVersion(_) => Self::Unsupported("reader feature catalogManaged".to_owned()),
             Kernel::IOError(_) | Kernel::Reqwest(_) | Kernel::Cancelled | Kernel::JoinFailure(_) => {
                 Self::Unreachable(error.to_string())
             }

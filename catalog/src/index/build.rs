@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringArray,
-    StringViewArray, StructArray, TimestampMicrosecondArray, UInt64Array, new_null_array,
+    StructArray, TimestampMicrosecondArray, UInt64Array, new_null_array,
 };
 use arrow::compute::{cast, concat_batches, is_null, not, nullif};
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type, TimestampMicrosecondType};
@@ -268,14 +268,8 @@ fn shifted(
                 values.unary_opt(|value| decimal(value, (value.abs() >> 51).saturating_add(1)));
             Arc::new(moved.with_data_type(bounds.data_type().clone()))
         }
-        DataType::Utf8View => compact(bounds.as_string_view()),
         _ => Arc::clone(bounds),
     }
-}
-
-/// Views keep the whole buffer that they point into alive.
-fn compact(values: &StringViewArray) -> ArrayRef {
-    Arc::new(values.gc())
 }
 
 fn column(rows: &RecordBatch, name: &str, data_type: &DataType) -> Result<ArrayRef, LoadError> {

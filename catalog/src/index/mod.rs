@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
-use arrow::datatypes::{Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use datafusion::common::ScalarValue;
 
 pub(crate) use build::{IndexBuilder, decode_path};
@@ -89,7 +89,7 @@ impl FileIndex {
         files: &RecordBatch,
     ) -> Result<Self, LoadError> {
         let order = arrow::compute::sort_to_indices(files.column(Layout::PATH), None, None)?;
-        let files = arrow::compute::take_record_batch(files, &order)?;
+        let files = compact(&arrow::compute::take_record_batch(files, &order)?)?;
         let paths = files.column(Layout::PATH).as_string::<i32>();
         let twice = (1..paths.len()).find(|&file| paths.value(file) == paths.value(file - 1));
         if twice.is_some() {
@@ -98,7 +98,24 @@ impl FileIndex {
         Ok(Self { definition: Arc::clone(definition), layout: Arc::clone(layout), files })
     }
 
+    /// All columns.
+    #[cfg(test)]
+    pub(crate) fn files(&self) -> &RecordBatch {
+        &self.files
+    }
+
     fn rows(&self) -> &ArrayRef {
         self.files.column(Layout::ROWS)
     }
+}
+
+/// Views point into the buffers of every batch they came from; an index that is updated for months
+/// would keep all of them.
+fn compact(files: &RecordBatch) -> Result<RecordBatch, LoadError> {
+    let columns = files.columns().iter().map(|column| match column.data_type() {
+        DataType::Utf8View => Arc::new(column.as_string_view().gc()) as ArrayRef,
+        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+        _ => Arc::clone(column),
+    });
+    Ok(RecordBatch::try_new(files.schema(), columns.collect())?)
 }

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, BooleanArray, UInt64Array};
+use arrow::compute::is_null;
 use arrow::compute::kernels::boolean::or;
 use arrow::compute::kernels::cmp::eq;
 use arrow::compute::kernels::zip::zip;
-use arrow::compute::{is_null, prep_null_mask_filter};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
@@ -78,8 +78,9 @@ impl PruningStatistics for FileIndex {
         let mut contained = BooleanArray::from(vec![false; partition.len()]);
         for value in values {
             let value = value.cast_to(partition.data_type()).ok()?.to_scalar().ok()?;
+            let equal = eq(partition, &value).ok()?;
             // A null partition value is none of the values.
-            let equal = prep_null_mask_filter(&eq(partition, &value).ok()?);
+            let equal: BooleanArray = equal.iter().map(|equal| Some(equal == Some(true))).collect();
             contained = or(&contained, &equal).ok()?;
         }
         Some(contained)

@@ -1,1 +1,22 @@
-//! Tests of the crate as a whole.
+//! Tests of the crate as a whole: real tables, hand-made ones, refresh, damage.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
+mod annotations;
+mod damage;
+mod discovery;
+mod gate;
+mod property;
+mod refresh;
+mod shared_tables;
+mod skipping;
+mod spelling;
+mod statistics;
+mod support;
