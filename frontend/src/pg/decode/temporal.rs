@@ -193,7 +193,9 @@ impl Sum {
             return Self::parse_iso(iso);
         }
         let mut sum = Self::default();
-        let mut rest = text.strip_prefix('@').unwrap_or(text).trim_start();
+        // Python writes `1 day, 2:03:04`.
+        let skip = |c: char| c.is_ascii_whitespace() || c == ',';
+        let mut rest = text.strip_prefix('@').unwrap_or(text).trim_start_matches(skip);
         if rest.is_empty() {
             return None;
         }
@@ -205,7 +207,7 @@ impl Sum {
             let (field, tail) = rest.split_at(rest.find(|c| !number(c)).unwrap_or(rest.len()));
             if field.contains(':') {
                 sum.add_time(field)?;
-                rest = tail.trim_start();
+                rest = tail.trim_start_matches(skip);
                 continue;
             }
             let tail = tail.trim_start();
@@ -213,7 +215,7 @@ impl Sum {
             let (unit, tail) = tail.split_at(end);
             // A number alone means seconds.
             sum.add(field, if unit.is_empty() { "s" } else { unit })?;
-            rest = tail.trim_start();
+            rest = tail.trim_start_matches(skip);
         }
         Some(sum)
     }

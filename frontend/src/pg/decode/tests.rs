@@ -168,6 +168,7 @@ fn intervals_in_text() {
         ("-1 year -2 mons +3 days -04:00:00", (-14, 3, -4 * hour)),
         ("PT0S", (0, 0, 0)),
         ("1 month 1", (1, 0, 1_000)),
+        ("-1 day, 23:00:00", (0, -1, 23 * hour)),
     ] {
         assert_eq!(interval(value), Ok(expected), "{value}");
     }

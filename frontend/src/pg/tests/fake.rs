@@ -202,11 +202,11 @@ impl WireSession for FakeSession {
                 let column: ArrayRef = Arc::new(StringArray::from(vec![types.join(" ")]));
                 one_batch(prepared.schema().unwrap(), vec![column])
             }
-            "begin" => {
+            "begin" | "BEGIN" | "START" => {
                 *self.status.lock() = TransactionStatus::Active;
                 done("BEGIN")
             }
-            "commit" | "rollback" => {
+            "commit" | "COMMIT" | "rollback" | "ROLLBACK" => {
                 *self.status.lock() = TransactionStatus::Idle;
                 done("COMMIT")
             }

@@ -15,7 +15,7 @@ async fn cancel_stops_a_statement_that_waits_and_one_that_streams() {
     for (statement, started) in [("hang", 1), ("forever", 2)] {
         let running = client.simple_query(statement);
         let cancel = async {
-            server.engine.seen.wait(|seen| &seen.started, started + 1).await;
+            server.engine.seen.wait(|seen| &seen.started, started).await;
             client.cancel_token().cancel_query(NoTls).await.unwrap();
         };
         let (result, ()) = soon(async { tokio::join!(running, cancel) }).await;

@@ -215,16 +215,24 @@ async fn a_value_that_does_not_fit_is_planned_anew_not_rounded() {
 }
 
 #[tokio::test]
-async fn cursors_of_the_protocol_fetch_part_by_part() {
+async fn a_result_is_fetched_part_by_part() {
     let server = TestServer::start().await;
     let mut client = server.connect().await;
-    client.simple_query("begin").await.unwrap();
     let statement = client.prepare("numbers 2500").await.unwrap();
-    client.simple_query("commit").await.unwrap();
-    let transaction = client.build_transaction().start().await;
-    // The fake knows no START TRANSACTION: a real transaction is opened by hand.
-    assert!(transaction.is_err());
-    drop(transaction);
+    let transaction = client.transaction().await.unwrap();
+    let portal = transaction.bind(&statement, &[]).await.unwrap();
+    let other = transaction.bind(&statement, &[]).await.unwrap();
+    let mut seen = Vec::new();
+    for expected in [700, 700, 700, 400, 0] {
+        let rows = transaction.query_portal(&portal, 700).await.unwrap();
+        assert_eq!(rows.len(), expected);
+        seen.extend(rows.iter().map(|row| row.get::<_, i64>(0)));
+        // Two results at the same time do not disturb each other.
+        transaction.query_portal(&other, 1).await.unwrap();
+    }
+    assert_eq!(seen, (0..2_500).collect::<Vec<_>>());
+    assert_eq!(transaction.query_portal(&other, 0).await.unwrap().len(), 2_495);
+    transaction.commit().await.unwrap();
     let rows: Vec<_> = client
         .query_raw(&statement, std::iter::empty::<i64>())
         .await
@@ -234,6 +242,27 @@ async fn cursors_of_the_protocol_fetch_part_by_part() {
         .await
         .unwrap();
     assert_eq!(rows, (0..2_500).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_portal_does_not_outlive_its_transaction() {
+    let server = TestServer::start().await;
+    let (mut client, ..) = Raw::log_in(server.address).await;
+    client.query("begin").await;
+    assert_eq!(soon(client.answer()).await, "CZT");
+    let bound = series(&mut client, |out| {
+        frontend::parse("s", "numbers 5", [], out).unwrap();
+        frontend::bind("p", "s", [], std::iter::empty::<()>(), |(), _| unreachable!(), [], out)
+            .map_err(|_| "bind")
+            .unwrap();
+        frontend::execute("p", 1, out).unwrap();
+    });
+    assert_eq!(bound.await, "12DsZT");
+    assert_eq!(series(&mut client, |out| frontend::execute("p", 1, out).unwrap()).await, "DsZT");
+    client.query("rollback").await;
+    assert_eq!(soon(client.answer()).await, "CZI");
+    assert_eq!(server.engine.seen.dropped.load(Ordering::SeqCst), 1);
+    assert_eq!(series(&mut client, |out| frontend::execute("p", 1, out).unwrap()).await, "E[34000]ZI");
 }
 
 #[tokio::test]
