@@ -31,11 +31,8 @@ pub(super) async fn authenticate(
     let mut scram = ScramServerAuth::new();
     // Some signature algorithms (Ed25519) have no channel binding: then it is not offered.
     let bound = certificate.is_some_and(|leaf| scram.configure_certificate(&pem(leaf)).is_ok());
-    let offered: &[&str] = if bound {
-        &[SCRAM_SHA_256_PLUS_METHOD, SCRAM_SHA_256_METHOD]
-    } else {
-        &[SCRAM_SHA_256_METHOD]
-    };
+    let offered: &[&str] =
+        if bound { &[SCRAM_SHA_256_PLUS_METHOD, SCRAM_SHA_256_METHOD] } else { &[SCRAM_SHA_256_METHOD] };
     backend::authentication_sasl(&mut wire.output, offered);
     wire.flush().await?;
 

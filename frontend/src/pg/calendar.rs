@@ -21,9 +21,7 @@ pub(super) fn is_date(days: i64) -> bool {
 
 /// Whether `micros` from 1970-01-01 is a PostgreSQL timestamp.
 pub(super) fn is_timestamp(micros: i64) -> bool {
-    micros
-        .checked_sub(POSTGRES_EPOCH_MICROS)
-        .is_some_and(|micros| (MIN_MICROS..END_MICROS).contains(&micros))
+    micros.checked_sub(POSTGRES_EPOCH_MICROS).is_some_and(|micros| (MIN_MICROS..END_MICROS).contains(&micros))
 }
 
 /// Year (0 is 1 BC), month and day of a count of days from 1970-01-01.
@@ -32,8 +30,7 @@ pub(super) fn civil(days: i64) -> (i64, u8, u8) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;

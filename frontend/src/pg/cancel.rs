@@ -41,11 +41,7 @@ impl<S: WireSession> Connections<S> {
     }
 
     /// Enters a session under a fresh number with a random secret of `length` bytes.
-    pub(super) fn register(
-        self: &Arc<Self>,
-        session: &Arc<S>,
-        length: usize,
-    ) -> (Registration<S>, Vec<u8>) {
+    pub(super) fn register(self: &Arc<Self>, session: &Arc<S>, length: usize) -> (Registration<S>, Vec<u8>) {
         let mut secret = vec![0; length];
         rand::rng().fill_bytes(&mut secret);
         let mut state = self.state.lock();

@@ -65,11 +65,7 @@ pub(super) struct Connection<S: WireSession> {
 }
 
 impl<S: WireSession> Connection<S> {
-    pub(super) fn new<E: Engine<Session = S>>(
-        wire: Wire,
-        open: OpenSession<S>,
-        server: &Server<E>,
-    ) -> Self {
+    pub(super) fn new<E: Engine<Session = S>>(wire: Wire, open: OpenSession<S>, server: &Server<E>) -> Self {
         Self {
             wire,
             open,

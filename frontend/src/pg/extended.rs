@@ -68,10 +68,8 @@ impl<S: WireSession> Connection<S> {
                     // A value that does not fit the type it was planned with, such as 10.005 for a
                     // numeric(12,2): rounding it would change the question, so it is planned with its own.
                     let own: Vec<_> = actual.into_iter().map(Some).collect();
-                    let replanned =
-                        self.wire.watch(session.prepare(&planned.statement, &own)).await??;
-                    let columns =
-                        S::schema(&replanned).map(|schema| RowEncoder::new(&schema)).transpose()?;
+                    let replanned = self.wire.watch(session.prepare(&planned.statement, &own)).await??;
+                    let columns = S::schema(&replanned).map(|schema| RowEncoder::new(&schema)).transpose()?;
                     (replanned, columns)
                 };
                 let columns =

@@ -264,7 +264,8 @@ impl<E: Engine> Drop for Server<E> {
 
 fn tune(tcp: &TcpStream, keepalive: Duration) -> std::io::Result<()> {
     tcp.set_nodelay(true)?;
-    let probes = TcpKeepalive::new().with_time(keepalive).with_interval(Duration::from_secs(10)).with_retries(3);
+    let probes =
+        TcpKeepalive::new().with_time(keepalive).with_interval(Duration::from_secs(10)).with_retries(3);
     // No TCP_USER_TIMEOUT: it would also end a client that is alive and merely slow to read. Those have
     // the stall time.
     SockRef::from(tcp).set_tcp_keepalive(&probes)

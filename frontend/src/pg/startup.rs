@@ -175,8 +175,7 @@ async fn log_in<E: Engine>(
         .into());
     }
     let mut parameters = parameters(&packet.body)?;
-    let unknown: Vec<String> =
-        parameters.keys().filter(|name| name.starts_with("_pq_.")).cloned().collect();
+    let unknown: Vec<String> = parameters.keys().filter(|name| name.starts_with("_pq_.")).cloned().collect();
     if packet.version > PROTOCOL_3_2 || !unknown.is_empty() {
         let newest = packet.version.min(PROTOCOL_3_2);
         backend::negotiate_protocol_version(&mut wire.output, newest, &unknown);
@@ -378,12 +377,8 @@ mod tests {
         let settings = command_line_settings(
             r"-c statement_timeout=5s -csearch_path=silver --date-style=ISO,\ MDY -c broken -x a=b",
         );
-        let expected = [
-            ("statement_timeout", "5s"),
-            ("search_path", "silver"),
-            ("date_style", "ISO, MDY"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let expected = [("statement_timeout", "5s"), ("search_path", "silver"), ("date_style", "ISO, MDY")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(settings, expected);
     }
 

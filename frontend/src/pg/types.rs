@@ -199,10 +199,9 @@ fn scalar(data_type: &DataType) -> Option<Scalar> {
         | DataType::Decimal256(..) => Scalar::Numeric,
         DataType::Float16 | DataType::Float32 => Scalar::Float4,
         DataType::Float64 => Scalar::Float8,
-        DataType::Binary
-        | DataType::LargeBinary
-        | DataType::BinaryView
-        | DataType::FixedSizeBinary(_) => Scalar::Bytea,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            Scalar::Bytea
+        }
         DataType::Date32 | DataType::Date64 => Scalar::Date,
         DataType::Time32(_) | DataType::Time64(_) => Scalar::Time,
         DataType::Timestamp(_, None) => Scalar::Timestamp,

@@ -76,10 +76,7 @@ fn from_text(bytes: &[u8]) -> Result<Vec<Option<Vec<u8>>>, WireError> {
         // Explicit bounds.
         return Err(one_dimension_only());
     }
-    let inner = bytes
-        .strip_prefix(b"{")
-        .and_then(|bytes| bytes.strip_suffix(b"}"))
-        .ok_or_else(malformed)?;
+    let inner = bytes.strip_prefix(b"{").and_then(|bytes| bytes.strip_suffix(b"}")).ok_or_else(malformed)?;
     let mut values = Vec::new();
     let mut rest = inner.trim_ascii();
     if rest.is_empty() {

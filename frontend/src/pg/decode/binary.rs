@@ -3,9 +3,7 @@
 use arrow::datatypes::IntervalMonthDayNano;
 use datafusion::common::ScalarValue;
 
-use super::super::calendar::{
-    DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS, is_date, is_timestamp,
-};
+use super::super::calendar::{DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS, is_date, is_timestamp};
 use super::super::error::WireError;
 use super::super::types::{Scalar, UTC};
 use super::text::{utf8, uuid_text};
@@ -50,9 +48,8 @@ pub(super) fn decode(kind: Scalar, bytes: &[u8]) -> Result<ScalarValue, WireErro
             let Some((days, months)) = rest.split_first_chunk::<4>() else {
                 return Err(malformed_binary());
             };
-            let nanoseconds = i64::from_be_bytes(*micros)
-                .checked_mul(1_000)
-                .ok_or_else(|| temporal::out_of_range(kind))?;
+            let nanoseconds =
+                i64::from_be_bytes(*micros).checked_mul(1_000).ok_or_else(|| temporal::out_of_range(kind))?;
             ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano {
                 months: i32::from_be_bytes(exact(months)?),
                 days: i32::from_be_bytes(*days),

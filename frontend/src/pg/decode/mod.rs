@@ -16,8 +16,8 @@ use datafusion::common::ScalarValue;
 
 use super::encode::Format;
 use super::error::{
-    INTERNAL_ERROR, INVALID_BINARY_REPRESENTATION, INVALID_TEXT_REPRESENTATION,
-    NUMERIC_VALUE_OUT_OF_RANGE, WireError,
+    INTERNAL_ERROR, INVALID_BINARY_REPRESENTATION, INVALID_TEXT_REPRESENTATION, NUMERIC_VALUE_OUT_OF_RANGE,
+    WireError,
 };
 use super::types::{PgType, Scalar};
 
@@ -70,10 +70,7 @@ fn fit(value: ScalarValue, target: &DataType) -> ScalarValue {
 
 /// 22P02 for a type.
 fn malformed(kind: Scalar) -> WireError {
-    WireError::error(
-        INVALID_TEXT_REPRESENTATION,
-        format!("invalid input syntax for type {}", kind.name()),
-    )
+    WireError::error(INVALID_TEXT_REPRESENTATION, format!("invalid input syntax for type {}", kind.name()))
 }
 
 /// 22P03: the bytes are not a value of the type.
@@ -83,8 +80,5 @@ fn malformed_binary() -> WireError {
 
 /// 22003 for a type.
 fn out_of_range(kind: Scalar) -> WireError {
-    WireError::error(
-        NUMERIC_VALUE_OUT_OF_RANGE,
-        format!("value is out of range for type {}", kind.name()),
-    )
+    WireError::error(NUMERIC_VALUE_OUT_OF_RANGE, format!("value is out of range for type {}", kind.name()))
 }

@@ -42,8 +42,7 @@ fn text(kind: Scalar, value: &str) -> Result<ScalarValue, &'static str> {
 }
 
 fn binary(kind: Scalar, value: &[u8]) -> Result<ScalarValue, &'static str> {
-    parameter(PgType::Scalar(kind), Format::Binary, Some(value), &DataType::Null)
-        .map_err(|error| error.code)
+    parameter(PgType::Scalar(kind), Format::Binary, Some(value), &DataType::Null).map_err(|error| error.code)
 }
 
 #[test]
@@ -76,10 +75,7 @@ fn numerics_are_exact() {
     assert_eq!(text(Scalar::Numeric, "1e-2000000000"), Err("22003"));
     assert_eq!(text(Scalar::Numeric, "-"), Err("22P02"));
     assert_eq!(text(Scalar::Numeric, "1.2.3"), Err("22P02"));
-    assert!(matches!(
-        text(Scalar::Numeric, &"9".repeat(50)),
-        Ok(ScalarValue::Decimal256(Some(_), 50, 0))
-    ));
+    assert!(matches!(text(Scalar::Numeric, &"9".repeat(50)), Ok(ScalarValue::Decimal256(Some(_), 50, 0))));
     assert_eq!(text(Scalar::Numeric, &"9".repeat(77)), Err("22003"));
 
     let bytes = |hex: &str| -> Vec<u8> {
@@ -184,9 +180,7 @@ fn bytes_uuids_and_json() {
     assert_eq!(text(Scalar::Bytea, "a\\\\b\\001"), Ok(ScalarValue::Binary(Some(b"a\\b\x01".to_vec()))));
     assert_eq!(text(Scalar::Bytea, "\\xd"), Err("22P02"));
     let uuid = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
-    for spelling in
-        [uuid, "A0EEBC99-9C0B4EF8-BB6D6BB9-BD380A11", "{a0eebc999c0b4ef8bb6d6bb9bd380a11}"]
-    {
+    for spelling in [uuid, "A0EEBC99-9C0B4EF8-BB6D6BB9-BD380A11", "{a0eebc999c0b4ef8bb6d6bb9bd380a11}"] {
         assert_eq!(text(Scalar::Uuid, spelling), Ok(ScalarValue::Utf8(Some(uuid.to_owned()))));
     }
     assert_eq!(text(Scalar::Uuid, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1"), Err("22P02"));
@@ -220,10 +214,7 @@ fn arrays() {
         "[1.5, 100.0, ]"
     );
     let sent = b"\0\0\0\x01\0\0\0\x01\0\0\0\x17\0\0\0\x03\0\0\0\x01\0\0\0\x04\0\0\0\x01\xff\xff\xff\xff\0\0\0\x04\0\0\0\x03";
-    assert_eq!(
-        array(Scalar::Int4, sent, Format::Binary, &list(DataType::Int64)).unwrap(),
-        "[1, , 3]"
-    );
+    assert_eq!(array(Scalar::Int4, sent, Format::Binary, &list(DataType::Int64)).unwrap(), "[1, , 3]");
     assert_eq!(array(Scalar::Int8, sent, Format::Binary, &DataType::Null), Err("22P03"));
     assert_eq!(array(Scalar::Int4, &sent[..30], Format::Binary, &DataType::Null), Err("22P03"));
 }
@@ -268,9 +259,11 @@ fn messages_never_repeat_values() {
 
 fn any_kind() -> impl Strategy<Value = PgType> {
     let scalar = prop::sample::select(KINDS.to_vec());
-    (scalar, any::<bool>()).prop_map(|(scalar, array)| {
-        if array { PgType::Array(scalar) } else { PgType::Scalar(scalar) }
-    })
+    (scalar, any::<bool>()).prop_map(
+        |(scalar, array)| {
+            if array { PgType::Array(scalar) } else { PgType::Scalar(scalar) }
+        },
+    )
 }
 
 fn targets() -> Vec<DataType> {

@@ -2,9 +2,9 @@
 
 use datafusion::common::ScalarValue;
 
+use super::super::error::WireError;
 use super::super::message::frontend::not_utf8;
 use super::super::types::{Scalar, UTC};
-use super::super::error::WireError;
 use super::{malformed, numeric, out_of_range, temporal};
 
 /// Decodes the text of one value.
@@ -38,10 +38,9 @@ pub(super) fn decode(kind: Scalar, bytes: &[u8]) -> Result<ScalarValue, WireErro
         Scalar::Timestamp => {
             ScalarValue::TimestampMicrosecond(Some(temporal::timestamp(trimmed, false)?), None)
         }
-        Scalar::Timestamptz => ScalarValue::TimestampMicrosecond(
-            Some(temporal::timestamp(trimmed, true)?),
-            Some(UTC.into()),
-        ),
+        Scalar::Timestamptz => {
+            ScalarValue::TimestampMicrosecond(Some(temporal::timestamp(trimmed, true)?), Some(UTC.into()))
+        }
         Scalar::Interval => temporal::interval(trimmed)?,
         Scalar::Uuid => ScalarValue::Utf8(Some(uuid_text(&uuid_bytes(trimmed)?))),
         Scalar::Char

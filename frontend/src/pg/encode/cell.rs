@@ -6,8 +6,8 @@ use arrow::datatypes::{
     DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
     DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType,
     Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalDayTimeType,
-    IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, Time32MillisecondType,
-    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
+    IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, Time32MillisecondType, Time32SecondType,
+    Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
@@ -107,9 +107,7 @@ macro_rules! decimal {
 
 fn scalar(array: &dyn Array, format: Format) -> Result<Cell<'_>, EncodeError> {
     Ok(match array.data_type() {
-        DataType::Null => {
-            Cell { nulls: Nulls::All, write: Box::new(|_, _| Ok(())) }
-        }
+        DataType::Null => Cell { nulls: Nulls::All, write: Box::new(|_, _| Ok(())) },
         DataType::Boolean => boolean(array, array.as_boolean(), format),
         DataType::Int8 => integer!(array, format, Int8Type, i16),
         DataType::Int16 => integer!(array, format, Int16Type, i16),
@@ -199,8 +197,8 @@ fn scalar(array: &dyn Array, format: Format) -> Result<Cell<'_>, EncodeError> {
 
 fn time(array: &dyn Array, format: Format) -> Result<Cell<'_>, EncodeError> {
     use temporal::{
-        date_binary, date_text, interval_binary, interval_text, time_binary, time_text,
-        timestamp_binary, timestamp_text,
+        date_binary, date_text, interval_binary, interval_text, time_binary, time_text, timestamp_binary,
+        timestamp_text,
     };
     Ok(match array.data_type() {
         DataType::Date32 => primitive::<Date32Type>(

@@ -18,11 +18,7 @@ fn encode(array: ArrayRef, format: Format) -> Vec<Option<Vec<u8>>> {
     encode_field(field, array, format).unwrap()
 }
 
-fn encode_field(
-    field: Field,
-    array: ArrayRef,
-    format: Format,
-) -> Result<Vec<Option<Vec<u8>>>, EncodeError> {
+fn encode_field(field: Field, array: ArrayRef, format: Format) -> Result<Vec<Option<Vec<u8>>>, EncodeError> {
     let schema = Arc::new(Schema::new(vec![field]));
     let encoder = RowEncoder::new(&schema).unwrap().with_formats(&[format.code()]).unwrap();
     let batch = RecordBatch::try_new(schema, vec![array]).unwrap();
@@ -54,9 +50,8 @@ fn binary(array: impl Array + 'static) -> Vec<String> {
     encode(Arc::new(array), Format::Binary)
         .into_iter()
         .map(|value| {
-            value.map_or("(null)".to_owned(), |bytes| {
-                bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-            })
+            value
+                .map_or("(null)".to_owned(), |bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
         })
         .collect()
 }
@@ -146,10 +141,7 @@ fn decimals() {
     let wide = i256::from_string(&"9".repeat(50)).unwrap();
     let wide = Decimal256Array::from(vec![wide]).with_precision_and_scale(76, 12).unwrap();
     assert_eq!(text(wide.clone()), ["99999999999999999999999999999999999999.999999999999"]);
-    assert_eq!(
-        binary(wide),
-        ["000d00090000000c0063270f270f270f270f270f270f270f270f270f270f270f270f"]
-    );
+    assert_eq!(binary(wide), ["000d00090000000c0063270f270f270f270f270f270f270f270f270f270f270f270f"]);
     let small = Decimal32Array::from(vec![-150]).with_precision_and_scale(9, 2).unwrap();
     assert_eq!(text(small), ["-1.50"]);
     let middle = Decimal64Array::from(vec![-150]).with_precision_and_scale(18, 2).unwrap();
@@ -231,10 +223,7 @@ fn intervals() {
     ];
     let (values, expected): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
     assert_eq!(text(IntervalMonthDayNanoArray::from(values.clone())), expected);
-    assert_eq!(
-        binary(IntervalMonthDayNanoArray::from(values))[0],
-        "000000036c97ca88000000030000000e"
-    );
+    assert_eq!(binary(IntervalMonthDayNanoArray::from(values))[0], "000000036c97ca88000000030000000e");
     assert_eq!(text(IntervalYearMonthArray::from(vec![14])), ["1 year 2 mons"]);
     assert_eq!(text(IntervalDayTimeArray::from(vec![IntervalDayTime::new(1, 1)])), ["1 day 00:00:00.001"]);
     assert_eq!(text(DurationMillisecondArray::from(vec![Some(90_000), None])), ["00:01:30", "(null)"]);
@@ -328,8 +317,7 @@ fn nested_values_are_json() {
             Arc::new(Int32Array::from(vec![Some(1), None])),
             Arc::new(StringArray::from(vec![Some("a\"b\\c\n\u{1}é"), None])),
             Arc::new(
-                TimestampMicrosecondArray::from(vec![Some(1_709_210_096_789_000), None])
-                    .with_timezone("UTC"),
+                TimestampMicrosecondArray::from(vec![Some(1_709_210_096_789_000), None]).with_timezone("UTC"),
             ),
             Arc::new(BooleanArray::from(vec![Some(true), None])),
             Arc::new(Float64Array::from(vec![Some(f64::NAN), Some(1e20)])),
@@ -386,10 +374,8 @@ fn dictionaries_and_runs_are_their_values() {
 
 #[test]
 fn formats_are_none_one_or_one_each() {
-    let schema = Schema::new(vec![
-        Field::new("a", DataType::Int32, true),
-        Field::new("b", DataType::Int32, true),
-    ]);
+    let schema =
+        Schema::new(vec![Field::new("a", DataType::Int32, true), Field::new("b", DataType::Int32, true)]);
     let encoder = RowEncoder::new(&schema).unwrap();
     assert!(encoder.clone().with_formats(&[]).is_ok());
     assert!(encoder.clone().with_formats(&[1]).is_ok());

@@ -180,9 +180,8 @@ impl WireSession for FakeSession {
             };
             Ok(WireOutcome::Rows { command: "SELECT", schema: numbers(), stream: stream.boxed() })
         };
-        let done = |tag: &str| {
-            Ok(WireOutcome::Done { tag: tag.to_owned(), reported: Vec::new(), warning: None })
-        };
+        let done =
+            |tag: &str| Ok(WireOutcome::Done { tag: tag.to_owned(), reported: Vec::new(), warning: None });
         let argument = words.next().unwrap_or_default();
         match command {
             "numbers" => rows(Some(argument.parse().unwrap()), false),

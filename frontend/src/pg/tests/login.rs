@@ -27,8 +27,8 @@ async fn a_wrong_password_and_an_unknown_user_look_alike() {
     }
     assert_eq!(server.server.metrics.auth_failures.get(), 2);
     let refused = server.engine.seen.refused.lock().clone();
-    let expected =
-        ["alice", "mallory"].map(|user| (user.to_owned(), lakeward_scheduler::error::SqlState::InvalidPassword));
+    let expected = ["alice", "mallory"]
+        .map(|user| (user.to_owned(), lakeward_scheduler::error::SqlState::InvalidPassword));
     assert_eq!(refused, expected);
 }
 
@@ -74,13 +74,7 @@ async fn start_up_settings_go_through_set() {
     let config = server.config().options("-c statement_timeout=5s -c search_path=silver,gold").clone();
     server.connect_as(&config).await.unwrap();
     let statements = server.engine.seen.statements.lock().clone();
-    assert_eq!(
-        statements,
-        [
-            "SET statement_timeout TO '5s'",
-            "SET search_path TO 'silver', 'gold'",
-        ]
-    );
+    assert_eq!(statements, ["SET statement_timeout TO '5s'", "SET search_path TO 'silver', 'gold'",]);
 }
 
 #[tokio::test]

@@ -25,10 +25,7 @@ async fn several_statements_in_one_message() {
             _ => "other".to_owned(),
         })
         .collect();
-    assert_eq!(
-        rows,
-        ["column n", "row 0", "row 1", "done 2", "done 0", "column n", "row 0", "done 1"]
-    );
+    assert_eq!(rows, ["column n", "row 0", "row 1", "done 2", "done 0", "column n", "row 0", "done 1"]);
 }
 
 #[tokio::test]

@@ -22,7 +22,9 @@ impl Raw {
     pub(super) async fn log_in(address: SocketAddr) -> (Self, i32, Vec<u8>) {
         let mut client = Self::connect(address).await;
         client
-            .send(|out| frontend::startup_message([("user", "alice"), ("database", "lakeward")], out).unwrap())
+            .send(|out| {
+                frontend::startup_message([("user", "alice"), ("database", "lakeward")], out).unwrap()
+            })
             .await;
         let mut scram = ScramSha256::new(b"correct horse", ChannelBinding::unsupported());
         let mut key = (0, Vec::new());
@@ -34,7 +36,9 @@ impl Raw {
                     10 => {
                         let first = scram.message().to_vec();
                         client
-                            .send(|out| frontend::sasl_initial_response("SCRAM-SHA-256", &first, out).unwrap())
+                            .send(|out| {
+                                frontend::sasl_initial_response("SCRAM-SHA-256", &first, out).unwrap()
+                            })
                             .await;
                     }
                     11 => {
