@@ -38,7 +38,13 @@ impl SystemTable {
         schema: SchemaRef,
         generator: impl Fn() -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), schema, generator: Box::new(generator), stable: true, rows: Mutex::new(None) }
+        Self {
+            name: name.into(),
+            schema,
+            generator: Box::new(generator),
+            stable: true,
+            rows: Mutex::new(None),
+        }
     }
 
     /// A table that shows the present: generated anew at every scan.
@@ -47,7 +53,13 @@ impl SystemTable {
         schema: SchemaRef,
         generator: impl Fn() -> Result<Vec<RecordBatch>> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), schema, generator: Box::new(generator), stable: false, rows: Mutex::new(None) }
+        Self {
+            name: name.into(),
+            schema,
+            generator: Box::new(generator),
+            stable: false,
+            rows: Mutex::new(None),
+        }
     }
 
     /// Whether two scans of one plan are certain to see the same rows.
@@ -76,7 +88,10 @@ impl SystemTable {
 
 impl fmt::Debug for SystemTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SystemTable").field("name", &self.name).field("stable", &self.stable).finish_non_exhaustive()
+        f.debug_struct("SystemTable")
+            .field("name", &self.name)
+            .field("stable", &self.stable)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array,
-    Int64Array, ListArray, NullArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
+    Int64Array, ListArray, NullArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+    new_null_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::DataType;
@@ -106,10 +107,14 @@ pub(super) fn array(data_type: &DataType, cells: &[&Cell]) -> Result<ArrayRef> {
         DataType::Int32 => Arc::new(cells.iter().map(|cell| cell.int()).collect::<Int32Array>()),
         DataType::Int64 => Arc::new(cells.iter().map(|cell| cell.int()).collect::<Int64Array>()),
         DataType::UInt32 => Arc::new(cells.iter().map(|cell| cell.int()).collect::<UInt32Array>()),
-        DataType::Float32 => Arc::new(cells.iter().map(|cell| float(cell).map(|value| value as f32)).collect::<Float32Array>()),
+        DataType::Float32 => {
+            Arc::new(cells.iter().map(|cell| float(cell).map(|value| value as f32)).collect::<Float32Array>())
+        }
         DataType::Float64 => Arc::new(cells.iter().map(|cell| float(cell)).collect::<Float64Array>()),
         DataType::Utf8 => Arc::new(cells.iter().map(|cell| cell.text()).collect::<StringArray>()),
-        DataType::Binary => Arc::new(cells.iter().map(|cell| cell.text().map(str::as_bytes)).collect::<BinaryArray>()),
+        DataType::Binary => {
+            Arc::new(cells.iter().map(|cell| cell.text().map(str::as_bytes)).collect::<BinaryArray>())
+        }
         DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, zone) => Arc::new(
             cells
                 .iter()
@@ -120,7 +125,10 @@ pub(super) fn array(data_type: &DataType, cells: &[&Cell]) -> Result<ArrayRef> {
         DataType::Decimal128(precision, scale) => Arc::new(
             cells
                 .iter()
-                .map(|cell| cell.int::<i64>().map(|value| i128::from(value) * 10_i128.pow(u32::from(scale.unsigned_abs()))))
+                .map(|cell| {
+                    cell.int::<i64>()
+                        .map(|value| i128::from(value) * 10_i128.pow(u32::from(scale.unsigned_abs())))
+                })
                 .collect::<Decimal128Array>()
                 .with_precision_and_scale(*precision, *scale)?,
         ),
@@ -169,8 +177,12 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn new(definition: &'static RelationDefinition) -> Self {
-        let positions =
-            definition.columns.iter().enumerate().map(|(index, column)| (column.name.as_str(), index)).collect();
+        let positions = definition
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| (column.name.as_str(), index))
+            .collect();
         Self { definition, columns: vec![Vec::new(); definition.columns.len()], positions }
     }
 
@@ -181,8 +193,11 @@ impl Rows {
         }
         for (name, value) in values {
             debug_assert!(self.positions.contains_key(name), "{} has no column {name}", self.definition.name);
-            if let Some(cell) =
-                self.positions.get(name).and_then(|index| self.columns.get_mut(*index)).and_then(|cells| cells.last_mut())
+            if let Some(cell) = self
+                .positions
+                .get(name)
+                .and_then(|index| self.columns.get_mut(*index))
+                .and_then(|cells| cells.last_mut())
             {
                 *cell = value;
             }

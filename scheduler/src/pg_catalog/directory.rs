@@ -111,7 +111,11 @@ impl Directory {
                 name: PG_CATALOG.to_string(),
                 description: Some("system catalog schema".to_string()),
             },
-            Namespace { oid: INFORMATION_SCHEMA_OID, name: INFORMATION_SCHEMA.to_string(), description: None },
+            Namespace {
+                oid: INFORMATION_SCHEMA_OID,
+                name: INFORMATION_SCHEMA.to_string(),
+                description: None,
+            },
         ];
         // Sorted, so that a collision is settled the same way however the caller ordered the view.
         let schemas: BTreeMap<&str, &VisibleSchema> =
@@ -134,8 +138,12 @@ impl Directory {
         }
         let mut roles =
             vec![Role { oid: OWNER_OID, name: OWNER.to_string(), is_user: false, is_owner: true }];
-        let mut names: Vec<&str> =
-            view.roles.iter().map(String::as_str).filter(|name| *name != view.user && *name != OWNER).collect();
+        let mut names: Vec<&str> = view
+            .roles
+            .iter()
+            .map(String::as_str)
+            .filter(|name| *name != view.user && *name != OWNER)
+            .collect();
         names.sort_unstable();
         names.dedup();
         // A user may be named like the owning role: then they are one row, so that oids and names stay unique.

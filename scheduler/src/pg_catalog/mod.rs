@@ -112,7 +112,10 @@ impl VisibleCatalog {
 
 impl fmt::Debug for VisibleCatalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VisibleCatalog").field("database", &self.database).field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("VisibleCatalog")
+            .field("database", &self.database)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,7 +135,7 @@ pub fn functions(view: &Arc<VisibleCatalog>, settings: SettingsReader) -> Vec<Sc
 }
 
 /// Rewrites a parsed statement so that the engine can plan it with PostgreSQL's meaning. Applies to every
-/// statement; what it does not know it leaves alone. Idempotent.
+/// statement; what it does not know it leaves alone. To be applied once to a parsed statement.
 ///
 /// Output columns get PostgreSQL's names. A name that appears twice carries a mark, because the engine wants
 /// them apart; [`display_name`] takes it off where the columns are shown.

@@ -56,7 +56,8 @@ pub(super) const INFORMATION_SCHEMA: &str = "information_schema";
 pub(super) fn relations() -> &'static Relations {
     static RELATIONS: OnceLock<Relations> = OnceLock::new();
     RELATIONS.get_or_init(|| {
-        let all: Vec<RelationDefinition> = include_str!("data/relations.txt").lines().filter_map(parse).collect();
+        let all: Vec<RelationDefinition> =
+            include_str!("data/relations.txt").lines().filter_map(parse).collect();
         let mut by_name: HashMap<String, HashMap<String, usize>> = HashMap::new();
         for (index, relation) in all.iter().enumerate() {
             by_name.entry(relation.schema.clone()).or_default().insert(relation.name.clone(), index);

@@ -1,6 +1,7 @@
 //! Functions whose result type follows their arguments: arrays, quantifiers, text of anything.
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -26,8 +27,12 @@ pub(in crate::pg_catalog) enum Operation {
     List,
     /// `(list)`: its one element; NULL of an empty or NULL list, an error for more than one.
     Only,
-    /// `(list[, dimension])`: the positions 1, 2 … as a list.
+    /// `(list[, dimension])`: the positions as a list, from 1; from 0 for a vector whose dimension is asked for.
     Subscripts,
+    /// `array_lower(list, dimension)`.
+    Lower,
+    /// `array_upper(list, dimension)`.
+    Upper,
     /// `(list)`: a list of `(x, n)`: element and position.
     Expand,
     /// `(example, text)`: an array literal read as the example's type; text that is no array stays text.
@@ -77,14 +82,29 @@ impl Comparison {
     }
 }
 
-/// One of these functions where no session is at hand: plans are rebuilt with it.
-pub(in crate::pg_catalog) fn internal(operation: Operation) -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::from(ArrayFunction::new(operation, None)))
+/// One of these functions where no session is at hand: plans are rebuilt with it. The metadata is that of
+/// its result.
+pub(in crate::pg_catalog) fn internal(
+    operation: Operation,
+    metadata: &HashMap<String, String>,
+) -> Arc<ScalarUDF> {
+    let mut function = ArrayFunction::new(operation, None);
+    function.metadata = metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    Arc::new(ScalarUDF::from(function))
 }
 
 /// All of them, for a session.
 pub(super) fn functions(environment: &Arc<Environment>) -> Vec<ScalarUDF> {
-    let mut operations = vec![Operation::List, Operation::Only, Operation::Subscripts, Operation::Expand, Operation::Literal, Operation::Text];
+    let mut operations = vec![
+        Operation::List,
+        Operation::Only,
+        Operation::Subscripts,
+        Operation::Lower,
+        Operation::Upper,
+        Operation::Expand,
+        Operation::Literal,
+        Operation::Text,
+    ];
     for comparison in Comparison::ALL {
         operations.push(Operation::Any(comparison));
         operations.push(Operation::All(comparison));
@@ -101,6 +121,8 @@ struct ArrayFunction {
     signature: Signature,
     /// For names behind oids.
     environment: Option<Arc<Environment>>,
+    /// Of the result, where the argument does not bring it.
+    metadata: BTreeMap<String, String>,
 }
 
 impl ArrayFunction {
@@ -109,13 +131,21 @@ impl ArrayFunction {
             Operation::List => "__list".to_string(),
             Operation::Only => "__only".to_string(),
             Operation::Subscripts => "__subscripts".to_string(),
+            Operation::Lower => "array_lower".to_string(),
+            Operation::Upper => "array_upper".to_string(),
             Operation::Expand => "__expand".to_string(),
             Operation::Literal => "__array_literal".to_string(),
             Operation::Text => "__text".to_string(),
             Operation::Any(comparison) => format!("__any_{}", comparison.suffix()),
             Operation::All(comparison) => format!("__all_{}", comparison.suffix()),
         };
-        Self { operation, name, signature: Signature::user_defined(Volatility::Immutable), environment }
+        Self {
+            operation,
+            name,
+            signature: Signature::user_defined(Volatility::Immutable),
+            environment,
+            metadata: BTreeMap::new(),
+        }
     }
 }
 
@@ -126,13 +156,14 @@ impl fmt::Debug for ArrayFunction {
 }
 impl PartialEq for ArrayFunction {
     fn eq(&self, other: &Self) -> bool {
-        self.operation == other.operation
+        self.operation == other.operation && self.metadata == other.metadata
     }
 }
 impl Eq for ArrayFunction {}
 impl Hash for ArrayFunction {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.operation.hash(state);
+        self.metadata.hash(state);
     }
 }
 
@@ -173,8 +204,12 @@ impl ScalarUDFImpl for ArrayFunction {
             None => plan_err!("an array is needed, not {data_type}"),
         };
         match (self.operation, arg_types) {
-            (Operation::List | Operation::Only | Operation::Expand | Operation::Subscripts, [array]) => Ok(vec![list(array)?]),
-            (Operation::Subscripts, [array, _]) => Ok(vec![list(array)?, DataType::Int64]),
+            (Operation::List | Operation::Only | Operation::Expand | Operation::Subscripts, [array]) => {
+                Ok(vec![list(array)?])
+            }
+            (Operation::Subscripts | Operation::Lower | Operation::Upper, [array, _]) => {
+                Ok(vec![list(array)?, DataType::Int64])
+            }
             (Operation::Literal, [example, _]) => Ok(vec![example.clone(), DataType::Utf8]),
             (Operation::Text, [any]) => Ok(vec![any.clone()]),
             (Operation::Any(_) | Operation::All(_), [value, array]) => {
@@ -183,7 +218,10 @@ impl ScalarUDFImpl for ArrayFunction {
                 let common = if *value == DataType::Null {
                     Some(item.data_type().clone())
                 } else {
-                    datafusion::logical_expr::type_coercion::binary::comparison_coercion(value, item.data_type())
+                    datafusion::logical_expr::type_coercion::binary::comparison_coercion(
+                        value,
+                        item.data_type(),
+                    )
                 };
                 match common {
                     Some(common) => Ok(vec![
@@ -206,6 +244,7 @@ impl ScalarUDFImpl for ArrayFunction {
             Operation::List => DataType::List(item()?),
             Operation::Only => item()?.data_type().clone(),
             Operation::Subscripts => DataType::List(Arc::new(Field::new_list_field(DataType::Int32, true))),
+            Operation::Lower | Operation::Upper => DataType::Int32,
             Operation::Expand => {
                 DataType::List(Arc::new(Field::new_list_field(DataType::Struct(pair_fields(&item()?)), true)))
             }
@@ -223,7 +262,12 @@ impl ScalarUDFImpl for ArrayFunction {
         let field = Field::new(self.name(), self.return_type(&types)?, true);
         // An element keeps what its list's item said of its type; a literal is of its example's type.
         let metadata = match self.operation {
-            Operation::Only => args.arg_fields.first().and_then(|field| as_list(field.data_type())).map(|item| item.metadata().clone()),
+            _ if !self.metadata.is_empty() => Some(self.metadata.clone().into_iter().collect()),
+            Operation::Only => args
+                .arg_fields
+                .first()
+                .and_then(|field| as_list(field.data_type()))
+                .map(|item| item.metadata().clone()),
             Operation::Literal => args.arg_fields.first().map(|field| field.metadata().clone()),
             _ => None,
         };
@@ -248,10 +292,28 @@ impl ArrayFunction {
         match self.operation {
             Operation::List => not_null(first.as_list::<i32>()),
             Operation::Only => only(first.as_list::<i32>()),
-            Operation::Subscripts => subscripts(first.as_list::<i32>(), arrays.get(1)),
+            Operation::Subscripts => {
+                let list = lowered(first, arrays.get(1))?;
+                subscripts(list.as_list::<i32>(), if arrays.len() == 2 && is_vector(args) { 0 } else { 1 })
+            }
+            Operation::Lower | Operation::Upper => {
+                let list = lowered(first, arrays.get(1))?;
+                let base = i32::from(!is_vector(args));
+                let bounds: Int32Array = lengths(list.as_list::<i32>())
+                    .into_iter()
+                    .map(|length| match (length, self.operation) {
+                        (0, _) => None,
+                        (_, Operation::Lower) => Some(base),
+                        (length, _) => i32::try_from(length).ok().map(|length| base + length - 1),
+                    })
+                    .collect();
+                Ok(Arc::new(bounds))
+            }
             Operation::Expand => expand(first.as_list::<i32>()),
             Operation::Literal => {
-                let Some(text) = arrays.get(1) else { return plan_err!("{}() needs two arguments", self.name) };
+                let Some(text) = arrays.get(1) else {
+                    return plan_err!("{}() needs two arguments", self.name);
+                };
                 literal(args.return_field.data_type(), text)
             }
             Operation::Any(comparison) => quantified(arrays, comparison, true),
@@ -314,8 +376,14 @@ fn write(cell: &Cell, inside: bool) -> String {
         Cell::Text(text) if inside => {
             let plain = !text.is_empty()
                 && !text.eq_ignore_ascii_case("null")
-                && !text.contains(|letter: char| letter.is_whitespace() || matches!(letter, ',' | '{' | '}' | '"' | '\\'));
-            if plain { text.clone() } else { format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")) }
+                && !text.contains(|letter: char| {
+                    letter.is_whitespace() || matches!(letter, ',' | '{' | '}' | '"' | '\\')
+                });
+            if plain {
+                text.clone()
+            } else {
+                format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+            }
         }
         Cell::Text(text) => text.clone(),
         Cell::List(items) => {
@@ -327,7 +395,8 @@ fn write(cell: &Cell, inside: bool) -> String {
 fn not_null(list: &ListArray) -> Result<ArrayRef> {
     let lengths = lengths(list);
     let DataType::List(item) = list.data_type() else { return plan_err!("an array is needed") };
-    let parts: Vec<ArrayRef> = (0..list.len()).filter(|index| list.is_valid(*index)).map(|index| list.value(index)).collect();
+    let parts: Vec<ArrayRef> =
+        (0..list.len()).filter(|index| list.is_valid(*index)).map(|index| list.value(index)).collect();
     let values = if parts.is_empty() {
         new_empty_array(item.data_type())
     } else {
@@ -357,42 +426,69 @@ fn only(list: &ListArray) -> Result<ArrayRef> {
 
 fn lengths(list: &ListArray) -> Vec<usize> {
     (0..list.len())
-        .map(|index| if list.is_null(index) { 0 } else { usize::try_from(list.value_length(index)).unwrap_or(0) })
+        .map(
+            |index| {
+                if list.is_null(index) { 0 } else { usize::try_from(list.value_length(index)).unwrap_or(0) }
+            },
+        )
         .collect()
 }
 
-fn positions(lengths: &[usize]) -> Int32Array {
-    lengths.iter().flat_map(|length| 1..=i32::try_from(*length).unwrap_or(i32::MAX)).collect::<Vec<_>>().into()
+fn positions(lengths: &[usize], first: i32) -> Int32Array {
+    lengths
+        .iter()
+        .flat_map(|length| (0..i32::try_from(*length).unwrap_or(i32::MAX)).map(move |index| index + first))
+        .collect::<Vec<_>>()
+        .into()
 }
 
-fn subscripts(list: &ListArray, dimensions: Option<&ArrayRef>) -> Result<ArrayRef> {
-    let mut lengths = lengths(list);
-    if let Some(dimensions) = dimensions {
-        for (length, dimension) in lengths.iter_mut().zip(cells_of(dimensions)?) {
-            if dimension != Cell::Int(1) {
-                *length = 0;
-            }
-        }
-    }
+/// Whether the first argument is one of the vectors of pg_catalog, which count from 0.
+fn is_vector(args: &ScalarFunctionArgs) -> bool {
+    let declared = args.arg_fields.first().and_then(|field| declared_oid(field));
+    matches!(declared, Some(types::INT2VECTOR | types::OIDVECTOR))
+}
+
+/// The lists with those left out that have no such dimension. Only the first is known.
+fn lowered(list: &ArrayRef, dimensions: Option<&ArrayRef>) -> Result<ArrayRef> {
+    let Some(dimensions) = dimensions else { return Ok(Arc::clone(list)) };
+    let other: arrow::array::BooleanArray =
+        cells_of(dimensions)?.iter().map(|dimension| Some(*dimension != Cell::Int(1))).collect();
+    Ok(arrow::compute::nullif(list, &other)?)
+}
+
+fn subscripts(list: &ListArray, first: i32) -> Result<ArrayRef> {
+    let lengths = lengths(list);
     let item = Arc::new(Field::new_list_field(DataType::Int32, true));
-    let values = positions(&lengths);
-    Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::from_lengths(lengths), Arc::new(values), list.nulls().cloned())?))
+    let values = positions(&lengths, first);
+    Ok(Arc::new(ListArray::try_new(
+        item,
+        OffsetBuffer::from_lengths(lengths),
+        Arc::new(values),
+        list.nulls().cloned(),
+    )?))
 }
 
 fn expand(list: &ListArray) -> Result<ArrayRef> {
     let DataType::List(item) = list.data_type() else { return plan_err!("an array is needed") };
     let lengths = lengths(list);
-    let parts: Vec<ArrayRef> =
-        (0..list.len()).filter(|index| lengths.get(*index).is_some_and(|length| *length > 0)).map(|index| list.value(index)).collect();
+    let parts: Vec<ArrayRef> = (0..list.len())
+        .filter(|index| lengths.get(*index).is_some_and(|length| *length > 0))
+        .map(|index| list.value(index))
+        .collect();
     let values = if parts.is_empty() {
         new_empty_array(item.data_type())
     } else {
         arrow::compute::concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())?
     };
     let fields = pair_fields(item);
-    let pairs = StructArray::try_new(fields.clone(), vec![values, Arc::new(positions(&lengths))], None)?;
+    let pairs = StructArray::try_new(fields.clone(), vec![values, Arc::new(positions(&lengths, 1))], None)?;
     let pair = Arc::new(Field::new_list_field(DataType::Struct(fields), true));
-    Ok(Arc::new(ListArray::try_new(pair, OffsetBuffer::from_lengths(lengths), Arc::new(pairs), list.nulls().cloned())?))
+    Ok(Arc::new(ListArray::try_new(
+        pair,
+        OffsetBuffer::from_lengths(lengths),
+        Arc::new(pairs),
+        list.nulls().cloned(),
+    )?))
 }
 
 /// Elements of a one-dimensional array literal; None where the text is none.
@@ -448,7 +544,10 @@ fn literal(target: &DataType, text: &ArrayRef) -> Result<ArrayRef> {
         let parsed = match text {
             None => None,
             Some(text) => Some(parse_literal(text).ok_or_else(|| {
-                RewriteError::new(SqlState::InvalidTextRepresentation, format!("malformed array literal: \"{text}\""))
+                RewriteError::new(
+                    SqlState::InvalidTextRepresentation,
+                    format!("malformed array literal: \"{text}\""),
+                )
             })?),
         };
         valid.push(parsed.is_some());
@@ -458,9 +557,8 @@ fn literal(target: &DataType, text: &ArrayRef) -> Result<ArrayRef> {
     }
     let strings: ArrayRef = Arc::new(arrow::array::StringArray::from(values));
     let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
-    let elements = arrow::compute::cast_with_options(&strings, item.data_type(), &options).map_err(|_| {
-        RewriteError::new(SqlState::InvalidTextRepresentation, "malformed array literal")
-    })?;
+    let elements = arrow::compute::cast_with_options(&strings, item.data_type(), &options)
+        .map_err(|_| RewriteError::new(SqlState::InvalidTextRepresentation, "malformed array literal"))?;
     let list: ArrayRef = Arc::new(ListArray::try_new(
         item,
         OffsetBuffer::from_lengths(lengths),
@@ -490,7 +588,10 @@ fn quantified(arrays: &[ArrayRef], comparison: Comparison, any: bool) -> Result<
         let mut decided = None;
         for position in 0..items.len() {
             let item = ScalarValue::try_from_array(&items, position)?;
-            match (value.is_null() || item.is_null()).then_some(None).unwrap_or_else(|| value.partial_cmp(&item)) {
+            match (value.is_null() || item.is_null())
+                .then_some(None)
+                .unwrap_or_else(|| value.partial_cmp(&item))
+            {
                 None => unknown = true,
                 Some(ordering) if comparison.holds(ordering) == any => {
                     decided = Some(any);
@@ -518,7 +619,10 @@ mod tests {
         let read = |text: &str| parse_literal(text);
         assert_eq!(read("{}"), Some(vec![]));
         assert_eq!(read("{a, b}"), Some(vec![Some("a".into()), Some("b".into())]));
-        assert_eq!(read("{\"a,b\",NULL,\"NULL\"}"), Some(vec![Some("a,b".into()), None, Some("NULL".into())]));
+        assert_eq!(
+            read("{\"a,b\",NULL,\"NULL\"}"),
+            Some(vec![Some("a,b".into()), None, Some("NULL".into())])
+        );
         assert_eq!(read("a"), None);
         assert_eq!(read("{a,}"), None);
     }

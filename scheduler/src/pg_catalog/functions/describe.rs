@@ -20,9 +20,16 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         let catalogue = text(args.get(1));
         let class = catalogue.is_none_or(|name| name == "pg_class");
         let schema = catalogue.is_none_or(|name| name == "pg_namespace");
-        let relation = env.directory.relation(object).filter(|_| class).and_then(|relation| relation.description.clone());
-        let namespace =
-            env.directory.namespace(object).filter(|_| schema).and_then(|namespace| namespace.description.clone());
+        let relation = env
+            .directory
+            .relation(object)
+            .filter(|_| class)
+            .and_then(|relation| relation.description.clone());
+        let namespace = env
+            .directory
+            .namespace(object)
+            .filter(|_| schema)
+            .and_then(|namespace| namespace.description.clone());
         Ok(relation.or(namespace).into())
     }),
     strict("col_description", &[Kind::Number, Kind::Number], 2, types::TEXT, |env, args| {
@@ -34,7 +41,11 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     strict("shobj_description", &[Kind::Number, Kind::Text], 2, types::TEXT, absent),
     strict("pg_get_userbyid", NUMBER, 1, types::NAME, |env, args| {
         let Some(oid) = oid(args.first()) else { return Ok(Cell::Null) };
-        Ok(env.directory.role(oid).map_or_else(|| format!("unknown (OID={oid})"), |role| role.name.clone()).into())
+        Ok(env
+            .directory
+            .role(oid)
+            .map_or_else(|| format!("unknown (OID={oid})"), |role| role.name.clone())
+            .into())
     }),
     // Expressions, indexes, constraints, rules, triggers and statistics objects: there are none to describe.
     strict("pg_get_expr", &[Kind::Text, Kind::Number, Kind::Bool], 2, types::TEXT, absent),
@@ -58,7 +69,9 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     strict("pg_get_function_result", NUMBER, 1, types::TEXT, |_, args| {
         let row = oid(args.first()).and_then(|oid| function_rows().iter().find(|row| row.oid == oid));
         Ok(row
-            .map(|row| format!("{}{}", if row.returns_set { "SETOF " } else { "" }, format_type(row.result, None)))
+            .map(|row| {
+                format!("{}{}", if row.returns_set { "SETOF " } else { "" }, format_type(row.result, None))
+            })
             .into())
     }),
     strict("pg_tablespace_location", NUMBER, 1, types::TEXT, |_, args| {
@@ -78,11 +91,16 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         Ok(oid(args.first()).and_then(|oid| env.directory.relation(oid)).map(|_| false).into())
     }),
     strict("pg_relation_is_updatable", &[Kind::Object, Kind::Bool], 2, types::INT4, |_, _| Ok(Cell::Int(0))),
-    strict("pg_column_is_updatable", &[Kind::Object, Kind::Number, Kind::Bool], 3, types::BOOL, |_, _| Ok(false.into())),
+    strict("pg_column_is_updatable", &[Kind::Object, Kind::Number, Kind::Bool], 3, types::BOOL, |_, _| {
+        Ok(false.into())
+    }),
     strict("pg_describe_object", &[Kind::Number, Kind::Number, Kind::Number], 3, types::TEXT, |env, args| {
         let relation = oid(args.get(1)).and_then(|oid| env.directory.relation(oid));
         let class = oid(args.first()) == Some(PG_CLASS);
-        Ok(relation.filter(|_| class).map(|relation| format!("table {}.{}", relation.schema, relation.name)).into())
+        Ok(relation
+            .filter(|_| class)
+            .map(|relation| format!("table {}.{}", relation.schema, relation.name))
+            .into())
     }),
     lenient("pg_get_replica_identity_index", &[Kind::Object], 1, types::REGCLASS, absent),
 ];

@@ -24,6 +24,7 @@ use super::types::{arrow_type, pg_field};
 use super::{SettingsReader, VisibleCatalog};
 
 pub(in crate::pg_catalog) use arrays::{Comparison, Operation, internal, parse_literal};
+pub(in crate::pg_catalog) use text::like_pattern;
 
 /// What a function answers from.
 pub(super) struct Environment {
@@ -53,8 +54,6 @@ pub(super) enum Kind {
     Bool,
     /// An object's oid or its name.
     Object,
-    /// An array; its elements as they are.
-    Array,
     /// Anything, as it is.
     Any,
 }
@@ -99,14 +98,25 @@ pub(super) const fn lenient(
 }
 
 /// A function of any number of arguments of one kind, which sees NULLs.
-pub(super) const fn variadic(name: &'static str, arguments: &'static [Kind], result: u32, evaluate: Evaluate) -> Definition {
+pub(super) const fn variadic(
+    name: &'static str,
+    arguments: &'static [Kind],
+    result: u32,
+    evaluate: Evaluate,
+) -> Definition {
     Definition { name, arguments, required: 0, variadic: true, result, strict: false, evaluate }
 }
 
 /// All functions for one session.
 pub(super) fn functions(view: &VisibleCatalog, settings: SettingsReader) -> Vec<ScalarUDF> {
     let environment = Arc::new(Environment { directory: Arc::clone(view.directory()), settings });
-    let definitions = [names::DEFINITIONS, describe::DEFINITIONS, privileges::DEFINITIONS, session::DEFINITIONS, text::DEFINITIONS];
+    let definitions = [
+        names::DEFINITIONS,
+        describe::DEFINITIONS,
+        privileges::DEFINITIONS,
+        session::DEFINITIONS,
+        text::DEFINITIONS,
+    ];
     let mut functions: Vec<ScalarUDF> = definitions
         .into_iter()
         .flatten()
@@ -120,16 +130,6 @@ pub(super) fn functions(view: &VisibleCatalog, settings: SettingsReader) -> Vec<
         .collect();
     functions.extend(arrays::functions(&environment));
     functions
-}
-
-/// Names of all functions, for what `pg_proc` lists and what a rewrite may call.
-#[cfg(test)]
-pub(super) fn function_names() -> Vec<&'static str> {
-    [names::DEFINITIONS, describe::DEFINITIONS, privileges::DEFINITIONS, session::DEFINITIONS, text::DEFINITIONS]
-        .into_iter()
-        .flatten()
-        .map(|definition| definition.name)
-        .collect()
 }
 
 struct CatalogFunction {
@@ -182,7 +182,11 @@ impl ScalarUDFImpl for CatalogFunction {
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         if arg_types.len() < self.definition.required {
-            return plan_err!("function {}() takes at least {} arguments", self.name(), self.definition.required);
+            return plan_err!(
+                "function {}() takes at least {} arguments",
+                self.name(),
+                self.definition.required
+            );
         }
         arg_types
             .iter()
@@ -194,7 +198,7 @@ impl ScalarUDFImpl for CatalogFunction {
                 Some(Kind::Number | Kind::Object) if is_string(data_type) => Ok(DataType::Utf8),
                 Some(Kind::Object) if *data_type == DataType::Null => Ok(DataType::Utf8),
                 Some(Kind::Number | Kind::Object) => Ok(DataType::Int64),
-                Some(Kind::Array | Kind::Any) => Ok(data_type.clone()),
+                Some(Kind::Any) => Ok(data_type.clone()),
             })
             .collect()
     }
@@ -221,7 +225,11 @@ impl ScalarUDFImpl for CatalogFunction {
             row.clear();
             row.extend(columns.iter().map(|column| column.get(index).cloned().unwrap_or(Cell::Null)));
             let null = self.definition.strict && row.contains(&Cell::Null);
-            results.push(if null { Cell::Null } else { (self.definition.evaluate)(&self.environment, &row)? });
+            results.push(if null {
+                Cell::Null
+            } else {
+                (self.definition.evaluate)(&self.environment, &row)?
+            });
         }
         let array = cells::array(args.return_field.data_type(), &results.iter().collect::<Vec<_>>())?;
         if constant {
@@ -255,7 +263,13 @@ fn cells_of(array: &ArrayRef) -> Result<Vec<Cell>> {
     if let DataType::List(_) = data_type {
         let list = array.as_list::<i32>();
         return (0..list.len())
-            .map(|index| if list.is_null(index) { Ok(Cell::Null) } else { Ok(Cell::List(cells_of(&list.value(index))?)) })
+            .map(|index| {
+                if list.is_null(index) {
+                    Ok(Cell::Null)
+                } else {
+                    Ok(Cell::List(cells_of(&list.value(index))?))
+                }
+            })
             .collect();
     }
     let text = arrow::compute::cast(array, &DataType::Utf8)?;
@@ -280,4 +294,3 @@ fn oid(cell: Option<&Cell>) -> Option<u32> {
 fn text(cell: Option<&Cell>) -> Option<&str> {
     cell.and_then(Cell::text)
 }
-

@@ -18,9 +18,15 @@ const TEXT: &[Kind] = &[Kind::Text];
 /// Functions by which a rewrite spells `x::regclass` and the like: `…_in` gives the oid, `…_out` the name.
 pub(super) const DEFINITIONS: &[Definition] = &[
     strict("__regclass_in", OBJECT, 1, types::REGCLASS, |env, args| reg_in(env, args, "relation", class)),
-    strict("__regtype_in", OBJECT, 1, types::REGTYPE, |env, args| reg_in(env, args, "type", |_, name| Ok(type_oid(name)))),
-    strict("__regproc_in", OBJECT, 1, types::REGPROC, |env, args| reg_in(env, args, "function", |_, name| Ok(function(name)))),
-    strict("__regnamespace_in", OBJECT, 1, types::REGNAMESPACE, |env, args| reg_in(env, args, "schema", namespace)),
+    strict("__regtype_in", OBJECT, 1, types::REGTYPE, |env, args| {
+        reg_in(env, args, "type", |_, name| Ok(type_oid(name)))
+    }),
+    strict("__regproc_in", OBJECT, 1, types::REGPROC, |env, args| {
+        reg_in(env, args, "function", |_, name| Ok(function(name)))
+    }),
+    strict("__regnamespace_in", OBJECT, 1, types::REGNAMESPACE, |env, args| {
+        reg_in(env, args, "schema", namespace)
+    }),
     strict("__regrole_in", OBJECT, 1, types::REGROLE, |env, args| reg_in(env, args, "role", role)),
     strict("__regclass_out", OBJECT, 1, types::TEXT, |env, args| reg_out(args, |oid| class_name(env, oid))),
     strict("__regtype_out", OBJECT, 1, types::TEXT, |_, args| reg_out(args, type_name)),
@@ -32,13 +38,21 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         reg_out(args, |oid| env.directory.role(oid).map(|role| quote_ident(&role.name)))
     }),
     strict("__oid", OBJECT, 1, types::OID, |_, args| to_oid(args)),
-    strict("to_regclass", TEXT, 1, types::REGCLASS, |env, args| Ok(class(env, text(args.first()).unwrap_or_default())?.into())),
-    strict("to_regtype", TEXT, 1, types::REGTYPE, |_, args| Ok(type_oid(text(args.first()).unwrap_or_default()).into())),
-    strict("to_regproc", TEXT, 1, types::REGPROC, |_, args| Ok(function(text(args.first()).unwrap_or_default()).into())),
+    strict("to_regclass", TEXT, 1, types::REGCLASS, |env, args| {
+        Ok(class(env, text(args.first()).unwrap_or_default())?.into())
+    }),
+    strict("to_regtype", TEXT, 1, types::REGTYPE, |_, args| {
+        Ok(type_oid(text(args.first()).unwrap_or_default()).into())
+    }),
+    strict("to_regproc", TEXT, 1, types::REGPROC, |_, args| {
+        Ok(function(text(args.first()).unwrap_or_default()).into())
+    }),
     strict("to_regnamespace", TEXT, 1, types::REGNAMESPACE, |env, args| {
         Ok(namespace(env, text(args.first()).unwrap_or_default())?.into())
     }),
-    strict("to_regrole", TEXT, 1, types::REGROLE, |env, args| Ok(role(env, text(args.first()).unwrap_or_default())?.into())),
+    strict("to_regrole", TEXT, 1, types::REGROLE, |env, args| {
+        Ok(role(env, text(args.first()).unwrap_or_default())?.into())
+    }),
     strict("pg_table_is_visible", NUMBER, 1, types::BOOL, |env, args| {
         let relation = oid(args.first()).and_then(|oid| env.directory.relation(oid));
         Ok(relation.map(|relation| is_visible(env, relation)).into())
@@ -77,22 +91,145 @@ fn nothing(_: &Environment, _: &[Cell]) -> Result<Cell> {
 /// Quotes a name where it would not be read back as it is.
 pub(super) fn quote_ident(name: &str) -> String {
     const RESERVED: &[&str] = &[
-        "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "between", "bigint", "bit",
-        "boolean", "both", "case", "cast", "char", "character", "check", "coalesce", "collate", "column", "constraint",
-        "create", "cross", "current_catalog", "current_date", "current_role", "current_schema", "current_time",
-        "current_timestamp", "current_user", "dec", "decimal", "default", "deferrable", "desc", "distinct", "do",
-        "else", "end", "except", "exists", "extract", "false", "fetch", "float", "for", "foreign", "freeze", "from",
-        "full", "grant", "greatest", "group", "grouping", "having", "ilike", "in", "initially", "inner", "inout",
-        "int", "integer", "intersect", "interval", "into", "is", "isnull", "join", "lateral", "leading", "least",
-        "left", "like", "limit", "localtime", "localtimestamp", "natural", "none", "normalize", "not", "notnull",
-        "null", "nullif", "numeric", "offset", "on", "only", "or", "order", "out", "outer", "overlaps", "overlay",
-        "placing", "position", "precision", "primary", "real", "references", "returning", "right", "row", "select",
-        "session_user", "setof", "similar", "smallint", "some", "substring", "symmetric", "table", "tablesample",
-        "then", "time", "timestamp", "to", "trailing", "treat", "trim", "true", "union", "unique", "user", "using",
-        "values", "varchar", "variadic", "verbose", "when", "where", "window", "with",
+        "all",
+        "analyse",
+        "analyze",
+        "and",
+        "any",
+        "array",
+        "as",
+        "asc",
+        "asymmetric",
+        "between",
+        "bigint",
+        "bit",
+        "boolean",
+        "both",
+        "case",
+        "cast",
+        "char",
+        "character",
+        "check",
+        "coalesce",
+        "collate",
+        "column",
+        "constraint",
+        "create",
+        "cross",
+        "current_catalog",
+        "current_date",
+        "current_role",
+        "current_schema",
+        "current_time",
+        "current_timestamp",
+        "current_user",
+        "dec",
+        "decimal",
+        "default",
+        "deferrable",
+        "desc",
+        "distinct",
+        "do",
+        "else",
+        "end",
+        "except",
+        "exists",
+        "extract",
+        "false",
+        "fetch",
+        "float",
+        "for",
+        "foreign",
+        "freeze",
+        "from",
+        "full",
+        "grant",
+        "greatest",
+        "group",
+        "grouping",
+        "having",
+        "ilike",
+        "in",
+        "initially",
+        "inner",
+        "inout",
+        "int",
+        "integer",
+        "intersect",
+        "interval",
+        "into",
+        "is",
+        "isnull",
+        "join",
+        "lateral",
+        "leading",
+        "least",
+        "left",
+        "like",
+        "limit",
+        "localtime",
+        "localtimestamp",
+        "natural",
+        "none",
+        "normalize",
+        "not",
+        "notnull",
+        "null",
+        "nullif",
+        "numeric",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "out",
+        "outer",
+        "overlaps",
+        "overlay",
+        "placing",
+        "position",
+        "precision",
+        "primary",
+        "real",
+        "references",
+        "returning",
+        "right",
+        "row",
+        "select",
+        "session_user",
+        "setof",
+        "similar",
+        "smallint",
+        "some",
+        "substring",
+        "symmetric",
+        "table",
+        "tablesample",
+        "then",
+        "time",
+        "timestamp",
+        "to",
+        "trailing",
+        "treat",
+        "trim",
+        "true",
+        "union",
+        "unique",
+        "user",
+        "using",
+        "values",
+        "varchar",
+        "variadic",
+        "verbose",
+        "when",
+        "where",
+        "window",
+        "with",
     ];
     let plain = name.starts_with(|letter: char| letter.is_ascii_lowercase() || letter == '_')
-        && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_' || letter == '$')
+        && name.chars().all(|letter| {
+            letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_' || letter == '$'
+        })
         && RESERVED.binary_search(&name).is_err();
     if plain { name.to_string() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
@@ -243,7 +380,8 @@ fn to_oid(args: &[Cell]) -> Result<Cell> {
         Some(value) if (i64::from(i32::MIN)..=i64::from(u32::MAX)).contains(&value) => {
             Ok(Cell::Int(if value < 0 { value + (1 << 32) } else { value }))
         }
-        _ => Err(RewriteError::new(SqlState::InvalidTextRepresentation, "invalid input syntax for type oid").into()),
+        _ => Err(RewriteError::new(SqlState::InvalidTextRepresentation, "invalid input syntax for type oid")
+            .into()),
     }
 }
 

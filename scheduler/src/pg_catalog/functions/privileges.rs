@@ -38,9 +38,13 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     strict("has_database_privilege", TWO_OR_THREE, 2, types::BOOL, |env, args| {
         let (object, privilege) = split(env, args)?;
         match object {
-            Cell::Text(name) if *name != env.directory.database => missing(SqlState::UndefinedObject, "database", name),
+            Cell::Text(name) if *name != env.directory.database => {
+                missing(SqlState::UndefinedObject, "database", name)
+            }
             Cell::Text(_) => Ok(any_of(privilege, &["CONNECT"]).into()),
-            other if oid(Some(other)) == Some(env.directory.database_oid) => Ok(any_of(privilege, &["CONNECT"]).into()),
+            other if oid(Some(other)) == Some(env.directory.database_oid) => {
+                Ok(any_of(privilege, &["CONNECT"]).into())
+            }
             _ => Ok(Cell::Null),
         }
     }),
@@ -95,7 +99,9 @@ fn check_role(env: &Environment, role: &Cell) -> Result<()> {
         && name.parse::<u32>().is_err()
         && env.directory.role_named(name).is_none()
     {
-        return Err(RewriteError::new(SqlState::UndefinedObject, format!("role \"{name}\" does not exist")).into());
+        return Err(
+            RewriteError::new(SqlState::UndefinedObject, format!("role \"{name}\" does not exist")).into()
+        );
     }
     Ok(())
 }
@@ -111,13 +117,18 @@ fn find<'a>(env: &'a Environment, object: &Cell) -> Result<Option<&'a Relation>>
     };
     let parts: Vec<String> = name.split('.').map(|part| part.trim().trim_matches('"').to_string()).collect();
     let found = match parts.as_slice() {
-        [table] => search_path(env, true).iter().find_map(|schema| env.directory.relation_named(schema, table)),
+        [table] => {
+            search_path(env, true).iter().find_map(|schema| env.directory.relation_named(schema, table))
+        }
         [schema, table] | [_, schema, table] => env.directory.relation_named(schema, table),
         _ => None,
     };
     match found {
         Some(relation) => Ok(Some(relation)),
-        None => Err(RewriteError::new(SqlState::UndefinedTable, format!("relation \"{name}\" does not exist")).into()),
+        None => {
+            Err(RewriteError::new(SqlState::UndefinedTable, format!("relation \"{name}\" does not exist"))
+                .into())
+        }
     }
 }
 

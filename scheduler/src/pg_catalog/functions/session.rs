@@ -19,7 +19,9 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     lenient("session_user", NONE, 0, types::NAME, user),
     lenient("current_role", NONE, 0, types::NAME, user),
     lenient("user", NONE, 0, types::NAME, user),
-    lenient("current_schema", NONE, 0, types::NAME, |env, _| Ok(search_path(env, false).into_iter().next().into())),
+    lenient("current_schema", NONE, 0, types::NAME, |env, _| {
+        Ok(search_path(env, false).into_iter().next().into())
+    }),
     strict("current_schemas", &[Kind::Bool], 1, 1003, |env, args| {
         Ok(search_path(env, args.first() == Some(&Cell::Bool(true))).into())
     }),
@@ -88,7 +90,11 @@ fn user(env: &Environment, _: &[Cell]) -> Result<Cell> {
 
 /// As clients parse it: `PostgreSQL` and the number come first.
 fn version(server_version: &str) -> String {
-    if server_version.starts_with("PostgreSQL") { server_version.to_string() } else { format!("PostgreSQL {server_version}") }
+    if server_version.starts_with("PostgreSQL") {
+        server_version.to_string()
+    } else {
+        format!("PostgreSQL {server_version}")
+    }
 }
 
 /// When this was first asked, which is close enough to the start for what clients do with it.

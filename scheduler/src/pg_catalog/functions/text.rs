@@ -15,7 +15,9 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     lenient("quote_nullable", TEXT, 1, types::TEXT, |_, args| {
         Ok(text(args.first()).map_or_else(|| "NULL".to_string(), quote_literal).into())
     }),
-    strict("pg_size_pretty", &[Kind::Number], 1, types::TEXT, |_, args| Ok(number(args.first()).map(size).into())),
+    strict("pg_size_pretty", &[Kind::Number], 1, types::TEXT, |_, args| {
+        Ok(number(args.first()).map(size).into())
+    }),
     variadic("format", &[Kind::Text, Kind::Any], types::TEXT, format),
     variadic("json_build_object", &[Kind::Any], types::JSON, json_object),
     variadic("jsonb_build_object", &[Kind::Any], types::JSON, json_object),
@@ -27,27 +29,28 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         // Names end after 63 bytes, at a whole letter.
         Ok(text(args.first()).map(|text| text[..text.floor_char_boundary(63)].to_string()).into())
     }),
-    strict("array_upper", &[Kind::Array, Kind::Number], 2, types::INT4, |_, args| {
-        Ok(dimension(args).map(|length| Cell::Int(length as i64)).unwrap_or(Cell::Null))
-    }),
-    strict("array_lower", &[Kind::Array, Kind::Number], 2, types::INT4, |_, args| {
-        Ok(dimension(args).map(|_| Cell::Int(1)).unwrap_or(Cell::Null))
+    strict("__like_pattern", &[Kind::Text, Kind::Text], 2, types::TEXT, |_, args| {
+        let escape = text(args.get(1)).and_then(|escape| escape.chars().next());
+        Ok(text(args.first()).map(|pattern| like_pattern(pattern, escape)).into())
     }),
 ];
 
-/// Length of an array in one of its dimensions; none where it is empty there.
-fn dimension(args: &[Cell]) -> Option<usize> {
-    let mut list = args.first()?;
-    for _ in 1..number(args.get(1))? {
-        match list {
-            Cell::List(items) => list = items.first()?,
-            _ => return None,
+/// A LIKE pattern with an escape of its own (or none), respelled with backslashes.
+pub(in crate::pg_catalog) fn like_pattern(pattern: &str, escape: Option<char>) -> String {
+    let mut respelled = String::new();
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            letter if Some(letter) == escape => match letters.next() {
+                Some(kept @ ('%' | '_' | '\\')) => respelled.extend(['\\', kept]),
+                Some(kept) => respelled.push(kept),
+                None => respelled.push(letter),
+            },
+            '\\' => respelled.push_str("\\\\"),
+            letter => respelled.push(letter),
         }
     }
-    match list {
-        Cell::List(items) if !items.is_empty() && number(args.get(1))? > 0 => Some(items.len()),
-        _ => None,
-    }
+    respelled
 }
 
 fn quote_literal(text: &str) -> String {
@@ -81,7 +84,8 @@ fn display(cell: &Cell) -> String {
 /// PostgreSQL's `format`: `%s`, `%I`, `%L`, `%%`, with `n$` positions.
 fn format(_: &Environment, args: &[Cell]) -> Result<Cell> {
     let Some(pattern) = text(args.first()) else { return Ok(Cell::Null) };
-    let invalid = || RewriteError::new(SqlState::InvalidParameterValue, "unrecognized format() type specifier");
+    let invalid =
+        || RewriteError::new(SqlState::InvalidParameterValue, "unrecognized format() type specifier");
     let mut result = String::new();
     let mut letters = pattern.chars().peekable();
     let mut next = 1;
@@ -105,7 +109,9 @@ fn format(_: &Environment, args: &[Cell]) -> Result<Cell> {
             next = position.parse().map_err(|_| invalid())?;
         }
         let Some(argument) = args.get(next) else {
-            return Err(RewriteError::new(SqlState::InvalidParameterValue, "too few arguments for format()").into());
+            return Err(
+                RewriteError::new(SqlState::InvalidParameterValue, "too few arguments for format()").into()
+            );
         };
         next += 1;
         match (letters.next(), argument) {

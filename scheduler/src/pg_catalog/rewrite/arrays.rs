@@ -35,20 +35,26 @@ pub(super) fn from_subquery(mut query: Query) -> Result<Expr, RewriteError> {
             alias.columns.push(column_definition(ident.clone()));
         }
     }
-    let mut outer = template(&format!("SELECT array_agg({ELEMENT} ORDER BY {ELEMENT}) AS {ELEMENT} FROM __array"));
+    let mut outer =
+        template(&format!("SELECT array_agg({ELEMENT} ORDER BY {ELEMENT}) AS {ELEMENT} FROM __array"));
     let SetExpr::Select(select) = outer.body.as_mut() else {
         return Err(RewriteError::unsupported("ARRAY()"));
     };
     if let Some(table) = select.from.first_mut() {
-        table.relation =
-            TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None };
+        table.relation = TableFactor::Derived {
+            lateral: false,
+            subquery: Box::new(query),
+            alias: Some(alias),
+            sample: None,
+        };
     }
     set_order(select, keys);
     Ok(call("__list", vec![Expr::Subquery(outer)]))
 }
 
 fn set_order(select: &mut Select, keys: Vec<OrderByExpr>) {
-    if let Some(SelectItem::ExprWithAlias { expr: Expr::Function(function), .. }) = select.projection.first_mut()
+    if let Some(SelectItem::ExprWithAlias { expr: Expr::Function(function), .. }) =
+        select.projection.first_mut()
         && let sqlparser::ast::FunctionArguments::List(list) = &mut function.args
     {
         list.clauses.clear();
@@ -73,7 +79,8 @@ fn key(query: &mut Query, mut order: OrderByExpr, index: usize) -> Result<OrderB
         Some(SelectItem::UnnamedExpr(expr)) => *expr == order.expr,
         Some(SelectItem::ExprWithAlias { expr, alias }) => {
             *expr == order.expr
-                || (matches!(order.expr, Expr::Identifier(_)) && last_name(&order.expr) == Some(super::relations::fold(alias)))
+                || (matches!(order.expr, Expr::Identifier(_))
+                    && last_name(&order.expr) == Some(super::relations::fold(alias)))
         }
         _ => false,
     };

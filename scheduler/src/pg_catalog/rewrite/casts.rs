@@ -1,7 +1,8 @@
 //! Casts to types that PostgreSQL has and the engine has not.
 
 use sqlparser::ast::{
-    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, Expr, SelectItem, SetExpr, Statement, TimezoneInfo, Value,
+    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, Expr, SelectItem, SetExpr, Statement,
+    TimezoneInfo, Value,
 };
 
 use super::super::error::RewriteError;
@@ -93,14 +94,17 @@ fn target(data_type: &DataType) -> Result<Target, RewriteError> {
         | DataType::Varchar(None)
         | DataType::CharacterVarying(None)
         | DataType::CharVarying(None) => Target::Text,
-        DataType::CharacterVarying(length) | DataType::CharVarying(length) => Target::Type(DataType::Varchar(*length)),
+        DataType::CharacterVarying(length) | DataType::CharVarying(length) => {
+            Target::Type(DataType::Varchar(*length))
+        }
         DataType::Character(length) => Target::Type(DataType::Char(*length)),
         DataType::JSON | DataType::JSONB => Target::Type(DataType::Text),
         DataType::Dec(info) => Target::Type(DataType::Decimal(*info)),
         DataType::Array(ArrayElemTypeDef::SquareBracket(inner, _)) => match target(inner)? {
-            Target::Call("__oid" | "__regclass_in" | "__regtype_in" | "__regproc_in" | "__regnamespace_in" | "__regrole_in") => {
-                Target::Array(DataType::IntUnsigned(None))
-            }
+            Target::Call(
+                "__oid" | "__regclass_in" | "__regtype_in" | "__regproc_in" | "__regnamespace_in"
+                | "__regrole_in",
+            ) => Target::Array(DataType::IntUnsigned(None)),
             Target::Call(_) | Target::Text => Target::Array(DataType::Text),
             Target::Type(known) => Target::Array(known),
             Target::Vector(_) | Target::Array(_) => {
@@ -115,7 +119,8 @@ fn target(data_type: &DataType) -> Result<Target, RewriteError> {
 
 /// Types by name, with or without `pg_catalog`.
 fn custom(name: &sqlparser::ast::ObjectName, modifiers: &[String]) -> Result<Target, RewriteError> {
-    let quoted = name.0.last().and_then(|part| part.as_ident()).is_some_and(|ident| ident.quote_style.is_some());
+    let quoted =
+        name.0.last().and_then(|part| part.as_ident()).is_some_and(|ident| ident.quote_style.is_some());
     let Some(parts) = super::relations::parts(name) else { return Ok(Target::Other) };
     let (schema, name) = match parts.as_slice() {
         [name] => (None, name.as_str()),
@@ -160,7 +165,9 @@ fn custom(name: &sqlparser::ast::ObjectName, modifiers: &[String]) -> Result<Tar
         "float4" => Target::Type(DataType::Real),
         "float8" => Target::Type(DataType::DoublePrecision),
         "numeric" => Target::Type(DataType::Numeric(match (number(0), number(1)) {
-            (Some(precision), Some(scale)) => ExactNumberInfo::PrecisionAndScale(precision, i64::try_from(scale).unwrap_or(0)),
+            (Some(precision), Some(scale)) => {
+                ExactNumberInfo::PrecisionAndScale(precision, i64::try_from(scale).unwrap_or(0))
+            }
             (Some(precision), None) => ExactNumberInfo::Precision(precision),
             _ => ExactNumberInfo::None,
         })),

@@ -1,12 +1,12 @@
 //! Operators, function names and the system columns.
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName, Subscript, Value,
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, Subscript, Value,
 };
 
 use super::super::error::RewriteError;
-use super::super::functions::parse_literal;
+use super::super::functions::{like_pattern, parse_literal};
 use super::super::relations::PG_CATALOG;
 use super::super::types::oid as types;
 use super::relations::{Tables, fold, parts};
@@ -95,6 +95,8 @@ pub(super) fn rewrite(expr: &mut Expr, system: bool, tables: &Tables) -> Result<
                 **right = call("__array_literal", vec![example, take(right)]);
             }
         }
+        // The engine plans `ARRAY[…]` without the columns of outer queries; the call is the same thing.
+        Expr::Array(array) if system => *expr = call("make_array", std::mem::take(&mut array.elem)),
         Expr::InList { expr: left, list, .. } if system => {
             if let Some((name, _)) = called(left)
                 && casts::is_reg_in(&name)
@@ -104,7 +106,7 @@ pub(super) fn rewrite(expr: &mut Expr, system: bool, tables: &Tables) -> Result<
                 }
             }
         }
-        Expr::Like { escape_char: Some(_), .. } | Expr::ILike { escape_char: Some(_), .. } => escape(expr)?,
+        Expr::Like { escape_char: Some(_), .. } | Expr::ILike { escape_char: Some(_), .. } => escape(expr),
         Expr::CompoundFieldAccess { .. } => access(expr, system, tables),
         _ => {}
     }
@@ -115,7 +117,9 @@ pub(super) fn rewrite(expr: &mut Expr, system: bool, tables: &Tables) -> Result<
 fn column(expr: &Expr, system: bool, tables: &Tables) -> Option<Expr> {
     let (qualifier, name) = match expr {
         Expr::Identifier(ident) => {
-            if ident.quote_style.is_none() && matches!(fold(ident).as_str(), "current_schema" | "current_role") {
+            if ident.quote_style.is_none()
+                && matches!(fold(ident).as_str(), "current_schema" | "current_role")
+            {
                 return Some(call(&fold(ident), Vec::new()));
             }
             (None, fold(ident))
@@ -146,8 +150,17 @@ fn column(expr: &Expr, system: bool, tables: &Tables) -> Option<Expr> {
 
 /// Functions that take text, so that an oid with a name arrives as the name.
 const TEXT_FUNCTIONS: &[&str] = &[
-    "concat", "concat_ws", "format", "length", "lower", "quote_ident", "quote_literal", "replace", "split_part",
-    "string_agg", "upper",
+    "concat",
+    "concat_ws",
+    "format",
+    "length",
+    "lower",
+    "quote_ident",
+    "quote_literal",
+    "replace",
+    "split_part",
+    "string_agg",
+    "upper",
 ];
 
 fn function(expr: &mut Expr, system: bool) -> Result<(), RewriteError> {
@@ -162,19 +175,26 @@ fn function(expr: &mut Expr, system: bool) -> Result<(), RewriteError> {
     }
     let name = match name.as_slice() {
         [name] => name.clone(),
-        [schema, name] if schema == PG_CATALOG || (schema == "information_schema" && name == "_pg_expandarray") => {
+        [schema, name]
+            if schema == PG_CATALOG || (schema == "information_schema" && name == "_pg_expandarray") =>
+        {
             function.name = ObjectName::from(vec![Ident::new(name)]);
             name.clone()
         }
         _ => return Ok(()),
     };
     if matches!(function.args, FunctionArguments::None) {
-        function.args =
-            FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args: Vec::new(), clauses: Vec::new() });
+        function.args = FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: Vec::new(),
+            clauses: Vec::new(),
+        });
     }
     let FunctionArguments::List(list) = &mut function.args else { return Ok(()) };
     // Calls without parentheses are keywords to the parser; to the engine they are names in lower case.
-    if matches!(name.as_str(), "current_user" | "session_user" | "current_catalog" | "user") && list.args.is_empty() {
+    if matches!(name.as_str(), "current_user" | "session_user" | "current_catalog" | "user")
+        && list.args.is_empty()
+    {
         function.name = ObjectName::from(vec![Ident::with_quote('"', name)]);
         return Ok(());
     }
@@ -257,7 +277,11 @@ fn binary(expr: &mut Expr, system: bool) {
     let Expr::BinaryOp { left, op, right } = expr else { return };
     if let BinaryOperator::PGCustomBinaryOperator(spelling) = op
         && let Some(plain) = spelling.last().and_then(|spelling| operator(spelling))
-        && spelling.len().checked_sub(2).and_then(|index| spelling.get(index)).is_none_or(|schema| schema == PG_CATALOG)
+        && spelling
+            .len()
+            .checked_sub(2)
+            .and_then(|index| spelling.get(index))
+            .is_none_or(|schema| schema == PG_CATALOG)
     {
         *op = plain;
     }
@@ -309,55 +333,56 @@ fn compared(side: &mut Expr, other: &Expr) {
     }
 }
 
-/// LIKE with an escape of its own: the engine knows the backslash only, so a literal pattern is respelled.
-fn escape(expr: &mut Expr) -> Result<(), RewriteError> {
-    let (Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. }) = expr else { return Ok(()) };
-    let Some(Value::SingleQuotedString(escape)) = escape_char.as_ref().map(|value| &value.value) else { return Ok(()) };
+/// LIKE with an escape of its own: the engine knows the backslash only, so the pattern is respelled.
+fn escape(expr: &mut Expr) {
+    let (Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. }) = expr else {
+        return;
+    };
+    let Some(Value::SingleQuotedString(escape)) = escape_char.as_ref().map(|value| &value.value) else {
+        return;
+    };
     let mut letters = escape.chars();
     let letter = match (letters.next(), letters.next()) {
         (letter, None) => letter,
-        _ => return Ok(()),
+        _ => return,
     };
     if letter == Some('\\') {
         *escape_char = None;
-        return Ok(());
+        return;
     }
-    let Some(text) = literal(pattern) else {
-        return Err(RewriteError::unsupported("LIKE … ESCAPE with a pattern that is not a literal"));
+    let escape = letter.map(String::from).unwrap_or_default();
+    **pattern = match literal(pattern) {
+        Some(text) => string(&like_pattern(text, letter)),
+        None => call("__like_pattern", vec![take(pattern), string(&escape)]),
     };
-    let mut respelled = String::new();
-    let mut letters = text.chars();
-    while let Some(next) = letters.next() {
-        if Some(next) == letter {
-            match letters.next() {
-                Some(kept @ ('%' | '_' | '\\')) => respelled.extend(['\\', kept]),
-                Some(kept) => respelled.push(kept),
-                None => respelled.push(next),
-            }
-        } else if next == '\\' {
-            respelled.push_str("\\\\");
-        } else {
-            respelled.push(next);
-        }
-    }
-    **pattern = string(&respelled);
     *escape_char = None;
-    Ok(())
 }
 
 /// `(f(x)).field` and `vector[0]`.
 fn access(expr: &mut Expr, system: bool, tables: &Tables) {
     let Expr::CompoundFieldAccess { root, access_chain } = expr else { return };
     if system
-        && let [AccessExpr::Subscript(Subscript::Index { index })] = access_chain.as_mut_slice()
-        && let Some(name) = super::tables::last_name(root)
-        && tables
-            .any_column(&name)
-            .keys()
-            .any(|type_oid| matches!(*type_oid, types::INT2VECTOR | types::OIDVECTOR))
+        && let Some((AccessExpr::Subscript(Subscript::Index { index }), before)) =
+            access_chain.split_last_mut()
     {
-        // Vectors count from 0, arrays and the engine from 1.
-        *index = Expr::BinaryOp { left: Box::new(take(index)), op: BinaryOperator::Plus, right: Box::new(number(1)) };
+        let name = match before.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(ident))) => Some(fold(ident)),
+            None => super::tables::last_name(root),
+            _ => None,
+        };
+        let vector = name.is_some_and(|name| {
+            tables
+                .column_types(&name)
+                .any(|type_oid| matches!(type_oid, types::INT2VECTOR | types::OIDVECTOR))
+        });
+        if vector {
+            // Vectors count from 0, arrays and the engine from 1.
+            *index = Expr::BinaryOp {
+                left: Box::new(take(index)),
+                op: BinaryOperator::Plus,
+                right: Box::new(number(1)),
+            };
+        }
         return;
     }
     let [AccessExpr::Dot(Expr::Identifier(field))] = access_chain.as_slice() else { return };

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use sqlparser::ast::{
-    DataType, Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TrimWhereField,
+    DataType, Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    TrimWhereField,
 };
 
 use super::relations::fold;
@@ -54,7 +55,8 @@ pub(super) fn name_columns(select: &mut Select) {
                                 _ => true,
                             })
                             || columns.iter().any(|(other, known)| {
-                                *known == name && (other.is_none() || qualifier.is_none() || *other == qualifier)
+                                *known == name
+                                    && (other.is_none() || qualifier.is_none() || *other == qualifier)
                             })
                             || names.contains(&name);
                         columns.push((qualifier, name.clone()));
@@ -62,14 +64,19 @@ pub(super) fn name_columns(select: &mut Select) {
                     }
                     None => {
                         let name = figure(expr).unwrap_or_else(|| "?column?".to_string());
-                        let taken = names.contains(&name) || columns.iter().any(|(_, known)| *known == name) || !wildcards.is_empty();
+                        let taken = names.contains(&name)
+                            || columns.iter().any(|(_, known)| *known == name)
+                            || !wildcards.is_empty();
                         let alias = if taken { marked(&name, &mut number) } else { name };
                         names.insert(alias.clone());
                         Some(alias)
                     }
                 };
                 if let Some(alias) = alias {
-                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', alias) };
+                    *item = SelectItem::ExprWithAlias {
+                        expr: expr.clone(),
+                        alias: Ident::with_quote('"', alias),
+                    };
                 }
             }
             SelectItem::ExprWithAlias { alias, .. } => {
@@ -93,7 +100,10 @@ fn column(expr: &Expr) -> Option<(Option<String>, String)> {
         // These look like columns and are functions.
         Expr::Identifier(ident)
             if ident.quote_style.is_none()
-                && matches!(ident.value.to_lowercase().as_str(), "current_schema" | "current_role" | "current_catalog") =>
+                && matches!(
+                    ident.value.to_lowercase().as_str(),
+                    "current_schema" | "current_role" | "current_catalog"
+                ) =>
         {
             None
         }
@@ -215,9 +225,18 @@ mod tests {
     #[test]
     fn columns_are_called_what_postgresql_calls_them() {
         // Column headings of the same statements in psql 15.
-        assert_eq!(names("SELECT count(*), pg_catalog.version(), 1, a::text, '1'::int"), ["count", "version", "?column?", "a", "int4"]);
-        assert_eq!(names("SELECT CASE WHEN a THEN 1 END, coalesce(a, b), EXISTS (SELECT 1)"), ["case", "coalesce", "exists"]);
-        assert_eq!(names("SELECT ARRAY[1], (SELECT x FROM t), a + 1, DATE '2020-01-01'"), ["array", "x", "?column?", "date"]);
+        assert_eq!(
+            names("SELECT count(*), pg_catalog.version(), 1, a::text, '1'::int"),
+            ["count", "version", "?column?", "a", "int4"]
+        );
+        assert_eq!(
+            names("SELECT CASE WHEN a THEN 1 END, coalesce(a, b), EXISTS (SELECT 1)"),
+            ["case", "coalesce", "exists"]
+        );
+        assert_eq!(
+            names("SELECT ARRAY[1], (SELECT x FROM t), a + 1, DATE '2020-01-01'"),
+            ["array", "x", "?column?", "date"]
+        );
         assert_eq!(names("SELECT a, t.b"), ["a", "t.b"]);
     }
 

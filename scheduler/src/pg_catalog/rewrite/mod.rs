@@ -20,7 +20,7 @@ use relations::Tables;
 pub use labels::display_name;
 pub use relations::reads_only_system_schemas;
 
-/// Rewrites a parsed statement so that the engine can plan it with PostgreSQL's meaning. Idempotent.
+/// Rewrites a parsed statement, once, so that the engine can plan it with PostgreSQL's meaning.
 ///
 /// Output columns get PostgreSQL's names; a name that appears twice carries a mark, because the engine wants
 /// them apart: [`display_name`] takes it off where the columns are shown.

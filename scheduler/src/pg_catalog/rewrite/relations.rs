@@ -1,11 +1,10 @@
 //! Which relations a statement names: qualification, scope, and whether all of them are the system's.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor, TableWithJoins, Visit, VisitMut, Visitor,
-    VisitorMut,
+    Ident, ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor, TableWithJoins, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
 use super::super::relations::{INFORMATION_SCHEMA, PG_CATALOG, RelationDefinition, relations};
@@ -161,7 +160,11 @@ impl Tables {
 
     /// The system table a qualifier stands for.
     pub(super) fn qualified(&self, qualifier: &str) -> Option<&'static RelationDefinition> {
-        self.0.iter().rev().find_map(|scope| scope.iter().find(|(name, _)| name == qualifier)).and_then(|(_, table)| *table)
+        self.0
+            .iter()
+            .rev()
+            .find_map(|scope| scope.iter().find(|(name, _)| name == qualifier))
+            .and_then(|(_, table)| *table)
     }
 
     /// The one table of the innermost FROM, where it has one and that is a system table.
@@ -172,16 +175,15 @@ impl Tables {
         }
     }
 
-    /// By type of column: every table in scope, to look for a column of that name.
-    pub(super) fn any_column(&self, name: &str) -> HashMap<u32, &'static str> {
+    /// Types of the columns of that name in scope.
+    pub(super) fn column_types(&self, name: &str) -> impl Iterator<Item = u32> {
         self.0
             .iter()
             .flatten()
             .filter_map(|(_, table)| *table)
             .flat_map(|table| &table.columns)
-            .filter(|column| column.name == name)
-            .map(|column| (column.type_oid, column.name.as_str()))
-            .collect()
+            .filter(move |column| column.name == name)
+            .map(|column| column.type_oid)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableAlias,
-    TableAliasColumnDef, TableFactor,
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement,
+    TableAlias, TableAliasColumnDef, TableFactor,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
@@ -22,7 +22,12 @@ pub(super) fn rewrite(factor: &mut TableFactor, system: bool) -> Result<(), Rewr
                 && let Some(query) = session_settings()
             {
                 let alias = alias.clone().unwrap_or_else(|| table_alias("pg_settings"));
-                *factor = TableFactor::Derived { lateral: false, subquery: query, alias: Some(alias), sample: None };
+                *factor = TableFactor::Derived {
+                    lateral: false,
+                    subquery: query,
+                    alias: Some(alias),
+                    sample: None,
+                };
             }
             Ok(())
         }
@@ -49,8 +54,10 @@ pub(super) fn rewrite(factor: &mut TableFactor, system: bool) -> Result<(), Rewr
                 return Ok(());
             }
             let (alias, ordinality) = (alias.clone(), *with_ordinality);
-            let mut items: Vec<(String, Expr)> =
-                array_exprs.iter().map(|expr| ("unnest".to_string(), call("unnest", vec![expr.clone()]))).collect();
+            let mut items: Vec<(String, Expr)> = array_exprs
+                .iter()
+                .map(|expr| ("unnest".to_string(), call("unnest", vec![expr.clone()])))
+                .collect();
             if ordinality && let Some(first) = array_exprs.first() {
                 items.push(("ordinality".to_string(), positions(first.clone())));
             }
@@ -111,17 +118,29 @@ fn replace(
             call("__subscripts", vec![array.clone(), dimension.clone()])
         }
         ("_pg_expandarray", [array]) => {
-            let items =
-                vec![("x".to_string(), call("unnest", vec![array.clone()])), ("n".to_string(), positions(array.clone()))];
+            let items = vec![
+                ("x".to_string(), call("unnest", vec![array.clone()])),
+                ("n".to_string(), positions(array.clone())),
+            ];
             *factor = derived(items, alias.or_else(|| Some(table_alias(function))));
             return Ok(());
         }
         // Options of foreign tables and the like: always NULL here, so there is nothing to expand.
         ("pg_options_to_table", _) => {
-            *factor = empty("SELECT '' AS option_name, '' AS option_value WHERE false", alias.unwrap_or_else(|| table_alias(function)));
+            *factor = empty(
+                "SELECT '' AS option_name, '' AS option_value WHERE false",
+                alias.unwrap_or_else(|| table_alias(function)),
+            );
             return Ok(());
         }
-        ("pg_get_publication_tables" | "pg_timezone_names" | "pg_timezone_abbrevs" | "pg_partition_tree" | "pg_partition_ancestors", _) => {
+        (
+            "pg_get_publication_tables"
+            | "pg_timezone_names"
+            | "pg_timezone_abbrevs"
+            | "pg_partition_tree"
+            | "pg_partition_ancestors",
+            _,
+        ) => {
             return Err(RewriteError::unsupported(format!("function {function}() in FROM")));
         }
         ("pg_get_keywords", []) => {
@@ -133,7 +152,10 @@ fn replace(
         }
         // Any other function gives the one row of its result.
         _ if system && is_scalar(function) => {
-            *factor = derived(vec![(function.to_string(), call(function, args))], alias.or_else(|| Some(table_alias(function))));
+            *factor = derived(
+                vec![(function.to_string(), call(function, args))],
+                alias.or_else(|| Some(table_alias(function))),
+            );
             return Ok(());
         }
         _ => return Ok(()),
@@ -155,9 +177,19 @@ fn is_constant(expr: &Expr) -> bool {
 }
 
 fn is_scalar(function: &str) -> bool {
-    ["current_", "version", "to_reg", "pg_get_userbyid", "pg_backend_pid", "session_user", "has_", "format", "coalesce"]
-        .iter()
-        .any(|prefix| function.starts_with(prefix))
+    [
+        "current_",
+        "version",
+        "to_reg",
+        "pg_get_userbyid",
+        "pg_backend_pid",
+        "session_user",
+        "has_",
+        "format",
+        "coalesce",
+    ]
+    .iter()
+    .any(|prefix| function.starts_with(prefix))
 }
 
 /// `LATERAL (SELECT item AS name, …) AS alias`. A function's alias names its one column too.

@@ -207,7 +207,9 @@ pub(super) fn access_methods(rows: &mut Rows) {
 }
 
 pub(super) fn collations(rows: &mut Rows) {
-    for (oid, name, provider, locale) in [(100, "default", "d", None), (950, "C", "c", Some("C")), (951, "POSIX", "c", Some("POSIX"))] {
+    for (oid, name, provider, locale) in
+        [(100, "default", "d", None), (950, "C", "c", Some("C")), (951, "POSIX", "c", Some("POSIX"))]
+    {
         rows.push([
             ("oid", Cell::Int(oid)),
             ("collname", name.into()),

@@ -83,8 +83,11 @@ fn columns(directory: &Directory, rows: &mut Rows) {
                 oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL => Cell::Int(6),
                 _ => Cell::Null,
             };
-            let octets =
-                if matches!(attribute.pg.oid, oid::TEXT | oid::VARCHAR) { Cell::Int(1_073_741_824) } else { Cell::Null };
+            let octets = if matches!(attribute.pg.oid, oid::TEXT | oid::VARCHAR) {
+                Cell::Int(1_073_741_824)
+            } else {
+                Cell::Null
+            };
             let position = index as i64 + 1;
             rows.push([
                 ("table_catalog", catalog(directory)),

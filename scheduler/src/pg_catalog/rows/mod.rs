@@ -17,7 +17,10 @@ use super::relations::{INFORMATION_SCHEMA, RelationDefinition};
 pub(in crate::pg_catalog) use cluster::{function_rows, proc_oid};
 
 /// The rows of one relation.
-pub(super) fn generate(definition: &'static RelationDefinition, directory: &Arc<Directory>) -> Result<Vec<RecordBatch>> {
+pub(super) fn generate(
+    definition: &'static RelationDefinition,
+    directory: &Arc<Directory>,
+) -> Result<Vec<RecordBatch>> {
     let mut rows = Rows::new(definition);
     if definition.schema == INFORMATION_SCHEMA {
         information::fill(&definition.name, directory, &mut rows);

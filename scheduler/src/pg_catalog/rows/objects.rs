@@ -133,4 +133,3 @@ pub(super) fn statistics(directory: &Directory, rows: &mut Rows, system: bool) {
         ]);
     }
 }
-

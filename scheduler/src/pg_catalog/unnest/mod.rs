@@ -14,6 +14,7 @@
 
 mod push;
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::catalog::cte_worktable::CteWorkTable;
@@ -26,11 +27,12 @@ use datafusion::logical_expr::expr::{InSubquery, ScalarFunction, SetComparison, 
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable, Join, JoinConstraint, JoinType, LogicalPlan, Operator, Projection, lit, when,
+    Aggregate, Distinct, Expr, ExprSchemable, Filter, Join, JoinConstraint, JoinType, LogicalPlan, Operator,
+    Projection, Sort, lit, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use self::push::{Source, contains_reference, outer_references};
+use self::push::{Source, contains_reference, has_subquery, outer_references};
 use super::functions::{Comparison, Operation, internal};
 use crate::system_table::SystemTable;
 
@@ -65,7 +67,8 @@ fn reads_stable_tables_only(plan: &LogicalPlan) -> Result<bool> {
                 Err(_) => false,
             };
         }
-        stable = stable && !matches!(node, LogicalPlan::Extension(_) | LogicalPlan::Dml(_) | LogicalPlan::Ddl(_));
+        stable =
+            stable && !matches!(node, LogicalPlan::Extension(_) | LogicalPlan::Dml(_) | LogicalPlan::Ddl(_));
         if stable {
             node.apply_expressions(|expr| {
                 stable = stable && !expr.is_volatile();
@@ -109,8 +112,53 @@ impl Unnester {
         let plan = plan.map_children(|child| self.plan(child).map(Transformed::yes)).data()?;
         match plan {
             LogicalPlan::Join(join) if is_lateral(&join.right) => self.lateral(join),
+            LogicalPlan::Join(join) => self.condition(join),
+            LogicalPlan::Sort(sort) => self.sort(sort),
             plan => self.expressions(plan),
         }
+    }
+
+    /// A subquery in the condition of an inner join is one in a filter above it.
+    fn condition(&mut self, mut join: Join) -> Result<LogicalPlan> {
+        let subquery = match &join.filter {
+            Some(filter) if join.join_type == JoinType::Inner => has_subquery(filter)?,
+            _ => false,
+        };
+        match join.filter.take_if(|_| subquery) {
+            Some(filter) => {
+                let filter = Filter::try_new(filter, Arc::new(LogicalPlan::Join(join)))?;
+                self.expressions(LogicalPlan::Filter(filter))
+            }
+            None => Ok(LogicalPlan::Join(join)),
+        }
+    }
+
+    /// ORDER BY may refer to columns that the list of output columns below it has dropped.
+    fn sort(&mut self, mut sort: Sort) -> Result<LogicalPlan> {
+        let LogicalPlan::Projection(projection) = sort.input.as_ref() else {
+            return self.expressions(LogicalPlan::Sort(sort));
+        };
+        let mut dropped = BTreeSet::new();
+        for key in &sort.expr {
+            key.expr.apply(|expr| {
+                if let Some((_, subquery)) = take_apart(expr) {
+                    dropped.extend(outer_references(&subquery)?.into_iter().filter(|column| {
+                        !projection.schema.has_column(column) && projection.input.schema().has_column(column)
+                    }));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        if dropped.is_empty() {
+            return self.expressions(LogicalPlan::Sort(sort));
+        }
+        let columns = schema_columns(&projection.schema);
+        let mut exprs = projection.expr.clone();
+        exprs.extend(dropped.into_iter().map(Expr::Column));
+        let widened = Projection::try_new(exprs, Arc::clone(&projection.input))?;
+        sort.input = Arc::new(LogicalPlan::Projection(widened));
+        let sorted = self.expressions(LogicalPlan::Sort(sort))?;
+        project(sorted, columns)
     }
 
     /// `left JOIN LATERAL right`.
@@ -188,7 +236,8 @@ impl Unnester {
             return Ok(plan);
         }
         let columns = schema_columns(plan.schema());
-        let passes_input_on = matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Window(_));
+        let passes_input_on =
+            matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Window(_));
         let plan = plan.with_new_exprs(rewritten, vec![current])?;
         if passes_input_on { project(plan, columns) } else { Ok(plan) }
     }
@@ -202,25 +251,25 @@ impl Unnester {
         shape: Shape,
     ) -> Result<Option<(LogicalPlan, Expr)>> {
         let keys = references_to(&inner, base.schema())?;
-        let (inner, value, columns) = {
-            let single = inner.max_rows().is_some_and(|rows| rows <= 1);
-            let Some((qualifier, field)) = inner.schema().iter().next() else { return Ok(None) };
-            let value = Column::from((qualifier, field));
-            let (plan, columns) = if keys.is_empty() {
-                (inner, Vec::new())
-            } else {
-                let domain = self.domain(base, keys.clone())?;
-                let Some(pushed) = self.push(&inner, &Source::Domain(&domain))? else { return Ok(None) };
-                (pushed.plan, pushed.columns)
-            };
-            (plan, (value, single), columns)
+        let single = inner.max_rows().is_some_and(|rows| rows <= 1);
+        let Some((qualifier, field)) = inner.schema().iter().next() else { return Ok(None) };
+        let value = Column::from((qualifier, field));
+        let metadata = field.metadata().clone();
+        let (inner, columns) = if keys.is_empty() {
+            (inner, Vec::new())
+        } else {
+            let domain = self.domain(base, keys.clone())?;
+            let Some(pushed) = self.push(&inner, &Source::Domain(&domain))? else { return Ok(None) };
+            (pushed.plan, pushed.columns)
         };
-        let (value, single) = value;
         let result = self.name();
         // One row per value of the domain: the value, the list of values, or that there was one.
         let names: Vec<String> = columns.iter().map(|_| self.name()).collect();
-        let mut output: Vec<Expr> =
-            columns.iter().zip(&names).map(|(column, name)| Expr::Column(column.clone()).alias(name)).collect();
+        let mut output: Vec<Expr> = columns
+            .iter()
+            .zip(&names)
+            .map(|(column, name)| Expr::Column(column.clone()).alias(name))
+            .collect();
         let plan = match &shape {
             Shape::Exists { .. } => {
                 output.push(lit(true).alias(&result));
@@ -236,7 +285,10 @@ impl Unnester {
                 let groups = columns.iter().cloned().map(Expr::Column).collect();
                 let aggregate = Aggregate::try_new(Arc::new(inner), groups, vec![values])?;
                 output.push(Expr::Column(collected).alias(&result));
-                LogicalPlan::Projection(Projection::try_new(output, Arc::new(LogicalPlan::Aggregate(aggregate)))?)
+                LogicalPlan::Projection(Projection::try_new(
+                    output,
+                    Arc::new(LogicalPlan::Aggregate(aggregate)),
+                )?)
             }
         };
         let found = Expr::Column(Column::new_unqualified(&result));
@@ -244,9 +296,11 @@ impl Unnester {
             Shape::Exists { negated: false } => found.is_not_null(),
             Shape::Exists { negated: true } => found.is_null(),
             Shape::Scalar if single => found,
-            Shape::Scalar => call(Operation::Only, vec![found]),
+            Shape::Scalar => call(Operation::Only, &metadata, vec![found]),
             Shape::Compare { left, comparison, any, negated } => {
-                let Some(compared) = compare(left, found.clone(), comparison, any, base.schema(), plan.schema())? else {
+                let Some(compared) =
+                    compare(left, found.clone(), comparison, any, base.schema(), plan.schema())?
+                else {
                     return Ok(None);
                 };
                 // No rows: no value equals any of them, and every one equals all of them.
@@ -304,7 +358,12 @@ fn take_apart(expr: &Expr) -> Option<(Shape, LogicalPlan)> {
         Expr::ScalarSubquery(subquery) => (Shape::Scalar, subquery),
         Expr::Exists(exists) => (Shape::Exists { negated: exists.negated }, &exists.subquery),
         Expr::InSubquery(InSubquery { expr, subquery, negated }) => (
-            Shape::Compare { left: (**expr).clone(), comparison: Comparison::Eq, any: true, negated: *negated },
+            Shape::Compare {
+                left: (**expr).clone(),
+                comparison: Comparison::Eq,
+                any: true,
+                negated: *negated,
+            },
             subquery,
         ),
         Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }) => {
@@ -344,16 +403,20 @@ fn compare(
     let left = if left_type == common { left } else { left.cast_to(&common, left_schema)? };
     let values = if list_type == list { values } else { values.cast_to(&list, values_schema)? };
     let operation = if any { Operation::Any(comparison) } else { Operation::All(comparison) };
-    Ok(Some(call(operation, vec![left, values])))
+    Ok(Some(call(operation, &HashMap::new(), vec![left, values])))
 }
 
-fn call(operation: Operation, args: Vec<Expr>) -> Expr {
-    Expr::ScalarFunction(ScalarFunction::new_udf(internal(operation), args))
+fn call(operation: Operation, metadata: &HashMap<String, String>, args: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(internal(operation, metadata), args))
 }
 
 /// Equal, NULLs too.
 fn same(left: Expr, right: Expr) -> Expr {
-    Expr::BinaryExpr(datafusion::logical_expr::BinaryExpr::new(Box::new(left), Operator::IsNotDistinctFrom, Box::new(right)))
+    Expr::BinaryExpr(datafusion::logical_expr::BinaryExpr::new(
+        Box::new(left),
+        Operator::IsNotDistinctFrom,
+        Box::new(right),
+    ))
 }
 
 fn is_lateral(plan: &LogicalPlan) -> bool {

@@ -11,8 +11,9 @@ use datafusion::functions_window::row_number::row_number;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Filter, Join, JoinConstraint, JoinType, Limit, LogicalPlan,
-    LogicalPlanBuilder, Projection, RecursiveQuery, SkipType, Sort, SubqueryAlias, Union, Unnest, Window, lit, when,
+    Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Filter, Join, JoinConstraint, JoinType, Limit,
+    LogicalPlan, LogicalPlanBuilder, Projection, RecursiveQuery, SkipType, Sort, SubqueryAlias, Union,
+    Unnest, Window, lit, when,
 };
 
 use super::{Domain, Unnester, depends_on, project, same, schema_columns};
@@ -61,7 +62,8 @@ pub(super) fn contains_reference(expr: &Expr, keys: &[Column]) -> Result<bool> {
     expr.exists(|expr| Ok(matches!(expr, Expr::OuterReferenceColumn(_, column) if keys.contains(column))))
 }
 
-fn has_subquery(expr: &Expr) -> Result<bool> {
+/// Whether an expression holds a subquery.
+pub(super) fn has_subquery(expr: &Expr) -> Result<bool> {
     expr.exists(|expr| {
         Ok(matches!(
             expr,
@@ -111,8 +113,9 @@ impl Source<'_> {
 
 fn is_work_table(plan: &LogicalPlan, name: &str) -> bool {
     match plan {
-        LogicalPlan::TableScan(scan) => source_as_provider(&scan.source)
-            .is_ok_and(|provider| provider.downcast_ref::<CteWorkTable>().is_some_and(|table| table.name() == name)),
+        LogicalPlan::TableScan(scan) => source_as_provider(&scan.source).is_ok_and(|provider| {
+            provider.downcast_ref::<CteWorkTable>().is_some_and(|table| table.name() == name)
+        }),
         _ => false,
     }
 }
@@ -214,8 +217,11 @@ impl Unnester {
             }
             LogicalPlan::Unnest(unnest) => {
                 let Some(input) = self.push(&unnest.input, source)? else { return Ok(None) };
-                let plan =
-                    Unnest::try_new(Arc::new(input.plan), unnest.exec_columns.clone(), unnest.options.clone())?;
+                let plan = Unnest::try_new(
+                    Arc::new(input.plan),
+                    unnest.exec_columns.clone(),
+                    unnest.options.clone(),
+                )?;
                 let columns = find(&plan.schema, &input.columns)?;
                 Ok(Some(Pushed { plan: LogicalPlan::Unnest(plan), columns }))
             }
@@ -299,7 +305,9 @@ impl Unnester {
             output.push(if default.is_null() {
                 column
             } else {
-                when(missing.clone(), lit(default)).otherwise(column)?.alias_qualified(qualifier.cloned(), field.name())
+                when(missing.clone(), lit(default))
+                    .otherwise(column)?
+                    .alias_qualified(qualifier.cloned(), field.name())
             });
         }
         let columns: Vec<Column> = whole.names.iter().map(Column::new_unqualified).collect();
@@ -310,7 +318,8 @@ impl Unnester {
 
     /// So many rows of each outer value.
     fn push_limit(&mut self, limit: &Limit, source: &Source<'_>) -> Result<Option<Pushed>> {
-        let (SkipType::Literal(skip), FetchType::Literal(fetch)) = (limit.get_skip_type()?, limit.get_fetch_type()?)
+        let (SkipType::Literal(skip), FetchType::Literal(fetch)) =
+            (limit.get_skip_type()?, limit.get_fetch_type()?)
         else {
             return Ok(None);
         };
@@ -362,8 +371,12 @@ impl Unnester {
         // The side whose rows are kept must carry the outer values.
         let (push_left, push_right) = match join.join_type {
             JoinType::Inner => (left_needs || !right_needs, right_needs),
-            JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => (true, right_needs),
-            JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => (left_needs, true),
+            JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
+                (true, right_needs)
+            }
+            JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => {
+                (left_needs, true)
+            }
             JoinType::Full => return Ok(None),
         };
         let left_carries = match join.join_type {
@@ -432,9 +445,14 @@ impl Unnester {
             let Some(pushed) = self.push(input, source)? else { return Ok(None) };
             let mut exprs = as_exprs(&schema_columns(input.schema()));
             exprs.extend(
-                pushed.columns.iter().zip(&names).map(|(column, name)| Expr::Column(column.clone()).alias(name)),
+                pushed
+                    .columns
+                    .iter()
+                    .zip(&names)
+                    .map(|(column, name)| Expr::Column(column.clone()).alias(name)),
             );
-            inputs.push(Arc::new(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(pushed.plan))?)));
+            inputs
+                .push(Arc::new(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(pushed.plan))?)));
         }
         let plan = Union::try_new(inputs)?;
         let columns: Vec<Column> = names.iter().map(Column::new_unqualified).collect();
@@ -451,7 +469,9 @@ impl Unnester {
         let Some(first) = self.push(&query.static_term, source)? else { return Ok(None) };
         let names: Vec<String> = first.columns.iter().map(|_| self.name()).collect();
         let mut exprs = as_exprs(&schema_columns(query.static_term.schema()));
-        exprs.extend(first.columns.iter().zip(&names).map(|(column, name)| Expr::Column(column.clone()).alias(name)));
+        exprs.extend(
+            first.columns.iter().zip(&names).map(|(column, name)| Expr::Column(column.clone()).alias(name)),
+        );
         let first = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(first.plan))?);
         let Some(scan) = work_table_scan(&query.recursive_term, &query.name, &first, names.len())? else {
             return Ok(None);
@@ -461,7 +481,8 @@ impl Unnester {
         let mut output = schema_columns(query.recursive_term.schema());
         output.extend(next.columns);
         let next = project(next.plan, output)?;
-        let plan = RecursiveQuery::try_new(query.name.clone(), Arc::new(first), Arc::new(next), query.is_distinct)?;
+        let plan =
+            RecursiveQuery::try_new(query.name.clone(), Arc::new(first), Arc::new(next), query.is_distinct)?;
         let columns: Vec<Column> = names.iter().map(Column::new_unqualified).collect();
         let columns = find(&plan.schema, &columns)?;
         Ok(Some(Pushed { plan: LogicalPlan::RecursiveQuery(plan), columns }))
@@ -469,7 +490,12 @@ impl Unnester {
 }
 
 /// A scan of the working table as it is once the first step's last columns are added to it.
-fn work_table_scan(term: &LogicalPlan, name: &str, first: &LogicalPlan, added: usize) -> Result<Option<LogicalPlan>> {
+fn work_table_scan(
+    term: &LogicalPlan,
+    name: &str,
+    first: &LogicalPlan,
+    added: usize,
+) -> Result<Option<LogicalPlan>> {
     let mut original = None;
     term.apply_with_subqueries(|node| {
         if is_work_table(node, name) {
@@ -485,7 +511,8 @@ fn work_table_scan(term: &LogicalPlan, name: &str, first: &LogicalPlan, added: u
         fields.push(Arc::new(field.as_ref().clone().with_nullable(true)));
     }
     let table = CteWorkTable::new(name, Arc::new(datafusion::arrow::datatypes::Schema::new(fields)));
-    let plan = LogicalPlanBuilder::scan(scan.table_name, provider_as_source(Arc::new(table)), None)?.build()?;
+    let plan =
+        LogicalPlanBuilder::scan(scan.table_name, provider_as_source(Arc::new(table)), None)?.build()?;
     Ok(Some(plan))
 }
 
