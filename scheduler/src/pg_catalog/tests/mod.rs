@@ -159,7 +159,9 @@ pub(super) fn texts(batches: &[RecordBatch]) -> Vec<String> {
         let columns: Vec<_> =
             batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
         for row in 0..batch.num_rows() {
-            rows.push(columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join("|"));
+            rows.push(
+                columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join("|"),
+            );
         }
     }
     rows
