@@ -21,6 +21,10 @@ PATIENTS = 1000
 
 PEOPLE = ("alice", "bob", "dana", "parker", "stella", "oscar")
 
+# Hours of work that hold no memory; their rows, one at a time.
+ENDLESS = "SELECT count(*) FROM generate_series(1, 100000000000) AS s(n) WHERE n % 7 = 3"
+ENDLESS_ROWS = "SELECT n FROM generate_series(1, 100000000000) AS s(n)"
+
 
 def password(person: str) -> str:
     return f"{person}-demo"

@@ -10,13 +10,7 @@ import threading
 import asyncpg
 import psycopg
 import pytest
-from server import BINARY, Server, environment, eventually, lakeward, log_lines, password
-
-ENDLESS = (
-    "SELECT count(*) FROM silver.patients a, silver.patients b, silver.patients c, silver.patients d"
-    " WHERE a.birth_date < b.birth_date AND c.birth_date < d.birth_date"
-)
-
+from server import BINARY, ENDLESS, Server, environment, eventually, lakeward, log_lines, password
 
 def check(lake):
     return lakeward("config", "check", "--config", lake / "lakeward.yaml")
@@ -312,14 +306,20 @@ def test_a_damaged_data_file_gives_an_error_that_names_the_table(own_server, dam
     assert server.value("stella", "SELECT count(*) FROM silver.encounters") > 0
 
 
-def test_out_of_memory(own_server):
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT array_agg(a.patient_id || b.patient_id || c.patient_id)"
+        " FROM silver.patients a, silver.patients b, silver.patients c",
+        "SELECT count(*) FROM silver.patients a, silver.patients b, silver.patients c, silver.patients d"
+        " WHERE a.birth_date < b.birth_date AND c.birth_date < d.birth_date",
+    ],
+    ids=["aggregate", "join"],
+)
+def test_out_of_memory(own_server, sql):
     server = own_server(settings={"LAKEWARD_EXECUTION__MEMORY_LIMIT": "16MiB"})
     with pytest.raises(psycopg.Error) as caught:
-        server.rows(
-            "stella",
-            "SELECT array_agg(a.nhs_number || b.nhs_number || c.nhs_number)"
-            " FROM silver.patients a, silver.patients b, silver.patients c",
-        )
+        server.rows("stella", sql)
     assert caught.value.sqlstate == "53200"
     assert server.value("stella", "SELECT count(*) FROM silver.patients") == 1000
 

@@ -2,23 +2,14 @@
 
 import datetime
 import decimal
+import os
+import socket
 import threading
 
 import psycopg
 import psycopg2
 import pytest
-from server import eventually
-
-# Hours of work on the demo lake that holds next to no memory.
-ENDLESS = (
-    "SELECT count(*) FROM silver.patients a CROSS JOIN silver.patients b CROSS JOIN silver.patients c"
-    " CROSS JOIN silver.patients d WHERE a.birth_date < b.birth_date AND c.birth_date < d.birth_date"
-)
-ENDLESS_ROWS = (
-    "SELECT a.nhs_number FROM silver.patients a CROSS JOIN silver.patients b CROSS JOIN silver.patients c"
-    " CROSS JOIN silver.patients d"
-)
-
+from server import ENDLESS, ENDLESS_ROWS, eventually
 
 @pytest.fixture
 def alice(server):
@@ -166,7 +157,7 @@ def test_cancel_stops_a_query_within_a_second(server):
 
         thread = threading.Thread(target=run)
         thread.start()
-        eventually(lambda: running(server, "alice", ENDLESS), "the query is in the registry")
+        eventually(lambda: running(server, "alice"), "the query is in the registry")
         connection.cancel_safe(timeout=5)
         thread.join(timeout=2)
         assert not thread.is_alive()
@@ -184,7 +175,7 @@ def test_cancel_stops_a_stream(server):
                 pass
 
 
-def running(server, person, sql) -> bool:
+def running(server, person) -> bool:
     states = server.rows("oscar", "SELECT state FROM system.queries WHERE user_name = %s", [person])
     return any(state == "running" for (state,) in states)
 
@@ -203,15 +194,11 @@ def test_a_client_that_disappears_cancels_its_query(server):
     connection = server.connect("bob")
     thread = threading.Thread(target=lambda: swallow(lambda: connection.execute(ENDLESS).fetchall()))
     thread.start()
-    eventually(lambda: running(server, "bob", ENDLESS), "the query runs")
-    import os
-    import socket
-
-    os_socket = socket.socket(fileno=os.dup(connection.fileno()))
-    os_socket.shutdown(socket.SHUT_RDWR)
-    os_socket.close()
+    eventually(lambda: running(server, "bob"), "the query runs")
+    with socket.socket(fileno=os.dup(connection.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)
     thread.join(timeout=5)
-    eventually(lambda: not running(server, "bob", ENDLESS), "the query ended with its client", seconds=5)
+    eventually(lambda: not running(server, "bob"), "the query ended with its client", seconds=5)
 
 
 def swallow(call):

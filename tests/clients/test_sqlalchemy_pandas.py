@@ -102,5 +102,5 @@ def test_pandas_reads_a_table(engine):
 def test_pandas_agrees_with_sql(engine):
     frame = pandas.read_sql("SELECT sex, birth_date FROM silver.patients", engine)
     with engine.connect() as connection:
-        by_sql = dict(connection.execute(sa.text("SELECT sex, count(*) FROM silver.patients GROUP BY sex")).tuples().all())
+        by_sql = {sex: n for sex, n in connection.execute(sa.text("SELECT sex, count(*) FROM silver.patients GROUP BY sex"))}
     assert frame.groupby("sex", dropna=False).size().to_dict() == by_sql
