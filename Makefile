@@ -45,8 +45,9 @@ advisories: ## Check dependencies against the RustSec database (fetches it: need
 	@scripts/setup.sh build lint
 	cargo deny --locked check advisories
 
-bench: setup ## Compare with plain DataFusion over the same files (TPC-H)
-	@benches/run.sh $(ARGS)
+bench: setup ## Compare with plain DataFusion over the same files (TPC-H SF1); PROFILE=release for a release build
+	@PROFILE='$(PROFILE)' benches/run.sh $(ARGS)
 
-soak: build ## Stream a large result to a slow client and watch the memory
+soak: build ## The long tests: TPC-H SF1 answers, and memory while 50 million rows go to a slow client
+	cargo run --locked --quiet --package lakeward-benches --bin tpch -- check --scale 1
 	@scripts/soak.sh $(ARGS)
