@@ -17,8 +17,10 @@ use super::tables::{Kind, Table, TableId};
 
 /// Bytes after which a data file is closed and the next one begun.
 const TARGET_FILE_BYTES: usize = 128 << 20;
-/// Rows of a row group, of narrow tables and of those that hold documents.
+/// Rows of a row group: of tables with one file at a time, of partitioned ones (many files at a time, and
+/// each keeps its row group in memory), and of those that hold documents.
 const ROW_GROUP_ROWS: usize = 128 << 10;
+const PARTITIONED_ROW_GROUP_ROWS: usize = 32 << 10;
 const DOCUMENT_ROW_GROUP_ROWS: usize = 16 << 10;
 
 /// Orders the commits of a table: files of one load are committed together.
@@ -112,6 +114,7 @@ impl DataFiles {
         batch: &RecordBatch,
     ) -> Result<(), DemoError> {
         let key = (table, load, partition.clone());
+        self.complete_earlier(&key)?;
         let mut file = match self.open.remove(&key) {
             Some(file) => file,
             None => self.begin(&key)?,
@@ -134,6 +137,20 @@ impl DataFiles {
         Ok(self.complete)
     }
 
+    /// Completes the file of the load before, once a table without partitions begins the next one.
+    fn complete_earlier(&mut self, key: &Key) -> Result<(), DemoError> {
+        let (table, Load(load), partition) = key;
+        if self.open.contains_key(key) || !table.table().partition_by.is_empty() {
+            return Ok(());
+        }
+        let Some(earlier) = load.checked_sub(1) else { return Ok(()) };
+        let earlier = (*table, Load(earlier), partition.clone());
+        match self.open.remove(&earlier) {
+            Some(file) => self.complete(earlier, file),
+            None => Ok(()),
+        }
+    }
+
     fn begin(&mut self, key: &Key) -> Result<OpenFile, DemoError> {
         let (id, load, partition) = key;
         let table = id.table();
@@ -152,17 +169,8 @@ impl DataFiles {
             fs::create_dir_all(parent).map_err(DemoError::io("create", parent))?;
         }
         let sink = File::create_new(&absolute).map_err(DemoError::io("create", &absolute))?;
-        let documents = table.columns.iter().any(|column| column.kind == Kind::Document);
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(if documents {
-                DOCUMENT_ROW_GROUP_ROWS
-            } else {
-                ROW_GROUP_ROWS
-            }))
-            .set_created_by("lakeward demo".to_owned())
-            .build();
-        let writer = ArrowWriter::try_new(BufWriter::new(sink), table.file_schema(), Some(properties))?;
+        let sink = BufWriter::new(sink);
+        let writer = ArrowWriter::try_new(sink, table.file_schema(), Some(properties(table)))?;
         Ok(OpenFile { path, absolute, writer, statistics: Statistics::new(table) })
     }
 
@@ -180,4 +188,22 @@ impl DataFiles {
         });
         Ok(())
     }
+}
+
+fn properties(table: &Table) -> WriterProperties {
+    let row_group = if table.columns.iter().any(|column| column.kind == Kind::Document) {
+        DOCUMENT_ROW_GROUP_ROWS
+    } else if table.partition_by.is_empty() {
+        ROW_GROUP_ROWS
+    } else {
+        PARTITIONED_ROW_GROUP_ROWS
+    };
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(row_group))
+        .set_created_by("lakeward demo".to_owned());
+    for column in table.file_columns().filter(|column| column.mostly_distinct()) {
+        properties = properties.set_column_dictionary_enabled(column.name.into(), false);
+    }
+    properties.build()
 }

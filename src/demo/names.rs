@@ -42,7 +42,7 @@ pub(super) fn landmarks(country: Country) -> &'static [&'static str] {
             "Abbey", "Bridge", "Beech", "Castle", "Church", "Elm", "Field", "Grange", "Grove", "Hawthorn",
             "Heath", "Hill", "Ivy", "Kings", "Laurel", "Manor", "Market", "Meadow", "Mill", "Minster",
             "Moor", "Oak", "Orchard", "Park", "Priory", "Queens", "River", "Rowan", "Spring", "Station",
-            "Sycamore", "Tower", "Vale", "Well", "Willow", "Wood", "York", "Holly", "Fountain", "Harbour",
+            "Sycamore", "Tower", "Vale", "Well", "Willow", "Wood", "Quay", "Holly", "Fountain", "Harbour",
         ],
         Country::UnitedStates => &[
             "Aspen", "Bayview", "Birch", "Capitol", "Cedar", "Clearwater", "Cottonwood", "Crestview",

@@ -108,8 +108,7 @@ impl Patient {
             Country::England if !dice.percent(1) => numbers.get(english_before(number)),
             _ => None,
         };
-        let mrn = (tenant.country == Country::UnitedStates)
-            .then(|| format!("MR{:08}", mix(world.seed ^ 0x4D52) % 10_000_000 + number));
+        let mrn = (tenant.country == Country::UnitedStates).then(|| record_number(world.seed, number));
         let registered_on = dice.between_i32(birth_date.max(AS_OF - 9000), AS_OF - 20).max(birth_date);
         Self {
             number,
@@ -133,6 +132,12 @@ impl Patient {
             late: number % 97 == 41,
         }
     }
+}
+
+/// A number that nobody reads off the patient's: its last digits are shown to people who see patient ids.
+fn record_number(seed: u64, patient: u64) -> String {
+    // The factor has no divisor in common with the modulus, so no number comes twice.
+    format!("MR{:08}", (patient * 36_028_797 + mix(seed ^ 0x4D52) % 100_000_000) % 100_000_000)
 }
 
 fn email(given: &str, family: &str, number: u64) -> String {
@@ -218,7 +223,8 @@ mod tests {
     fn nhs_numbers_have_the_published_check_digit() {
         // The example of the NHS data dictionary: 943 476 5919.
         assert_eq!(check_digit(943_476_591), Some(9));
-        assert_eq!(check_digit(987_654_432), Some(1));
+        assert_eq!(check_digit(987_654_321), Some(0));
+        assert_eq!(check_digit(100_000_001), None);
     }
 
     #[test]

@@ -67,6 +67,20 @@ impl Column {
         self
     }
 
+    /// Whether nearly every row has a value of its own, so that a dictionary is of no use.
+    pub(super) fn mostly_distinct(&self) -> bool {
+        self.kind == Kind::Document
+            || matches!(
+                self.name,
+                "patient_id"
+                    | "condition_id"
+                    | "appointment_id"
+                    | "encounter_id"
+                    | "claim_id"
+                    | "observation_id"
+            )
+    }
+
     const fn nullable(mut self) -> Self {
         self.nullable = true;
         self
