@@ -31,7 +31,6 @@ impl Plain {
     pub async fn views(data: &Data, options: &EngineOptions) -> Result<Self> {
         let plain = Self::empty(options)?;
         plain.run("create schema raw").await?;
-        plain.run("create schema tpch").await?;
         for table in Table::ALL {
             plain.register(&format!("raw.{}", table.name()), &data.lake().join(table.name())).await?;
         }
@@ -44,7 +43,6 @@ impl Plain {
     /// The copy, which is filtered and masked already.
     pub async fn copy(data: &Data, options: &EngineOptions) -> Result<Self> {
         let plain = Self::empty(options)?;
-        plain.run("create schema tpch").await?;
         for table in Table::ALL {
             plain.register(&format!("tpch.{}", table.name()), &data.copy().join(table.name())).await?;
         }

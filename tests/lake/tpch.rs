@@ -10,8 +10,8 @@ use lakeward_benches::engine::EngineOptions;
 use lakeward_benches::governed::{Lake, Person};
 use lakeward_benches::plain::Plain;
 
-/// Small enough for every run of the tests, large enough that queries find something.
-const SCALE: f64 = 0.02;
+/// Small enough for every run of the tests, large enough that every query finds something and sees the policies.
+const SCALE: f64 = 0.1;
 
 /// Runs all queries as `person` and compares them with the copy that was filtered and masked by hand.
 async fn findings(person: Person) -> Vec<Finding> {
