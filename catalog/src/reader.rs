@@ -11,7 +11,6 @@ use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
@@ -25,13 +24,13 @@ use crate::error::DataFileError;
 pub(crate) struct LakeReaderFactory {
     table: Arc<str>,
     store: Arc<dyn ObjectStore>,
-    cached: CachedParquetFileReaderFactory,
+    cached: Arc<CachedParquetFileReaderFactory>,
 }
 
 impl LakeReaderFactory {
     pub(crate) fn new(table: &str, store: Arc<dyn ObjectStore>, footers: Arc<FileMetadataCache>) -> Self {
         let cached = CachedParquetFileReaderFactory::new(Arc::clone(&store), footers);
-        Self { table: Arc::from(table), store, cached }
+        Self { table: Arc::from(table), store, cached: Arc::new(cached) }
     }
 }
 
@@ -43,34 +42,71 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
         metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> datafusion::common::Result<Box<dyn AsyncFileReader + Send>> {
-        let path = file.object_meta.location.clone();
-        let size = file.object_meta.size;
-        let reader = self.cached.create_reader(partition_index, file, metadata_size_hint, metrics)?;
         Ok(Box::new(LakeReader {
             table: Arc::clone(&self.table),
             store: Arc::clone(&self.store),
-            path,
-            size,
-            reader,
+            cached: Arc::clone(&self.cached),
+            partition_index,
+            file,
+            metadata_size_hint,
+            metrics: metrics.clone(),
+            reader: None,
         }))
     }
 }
 
 struct LakeReader {
+    /// `schema.table`, for errors.
     table: Arc<str>,
     store: Arc<dyn ObjectStore>,
-    path: Path,
-    /// As the log says.
-    size: u64,
-    reader: Box<dyn AsyncFileReader + Send>,
+    cached: Arc<CachedParquetFileReaderFactory>,
+    partition_index: usize,
+    /// Size as the log says.
+    file: PartitionedFile,
+    metadata_size_hint: Option<usize>,
+    metrics: ExecutionPlanMetricsSet,
+    /// Opened at the first use.
+    reader: Option<Box<dyn AsyncFileReader + Send>>,
+}
+
+impl LakeReader {
+    /// The reader, once the file was found to be the size that the log says.
+    ///
+    /// Looked at for every scan: a cached footer, and a query that needs nothing else, would hide
+    /// that the file is gone. The footer cache compares the time of the object itself, because the
+    /// log of a table that was made anew may repeat names, sizes and times.
+    async fn open(&mut self) -> parquet::errors::Result<&mut Box<dyn AsyncFileReader + Send>> {
+        if self.reader.is_none() {
+            let location = &self.file.object_meta.location;
+            let object = self.store.head(location).await.map_err(|error| damaged(&self.table, error))?;
+            let expected = self.file.object_meta.size;
+            if object.size != expected {
+                let text = format!("size {} where the log says {expected}", object.size);
+                return Err(damaged(&self.table, text));
+            }
+            self.file.object_meta.last_modified = object.last_modified;
+            let reader = self
+                .cached
+                .create_reader(
+                    self.partition_index,
+                    self.file.clone(),
+                    self.metadata_size_hint,
+                    &self.metrics,
+                )
+                .map_err(|error| damaged(&self.table, error))?;
+            self.reader = Some(reader);
+        }
+        self.reader.as_mut().ok_or_else(|| damaged(&self.table, "the file was not opened"))
+    }
 }
 
 impl AsyncFileReader for LakeReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
         async move {
-            let bytes =
-                self.reader.get_bytes(range.clone()).await.map_err(|error| damaged(&self.table, error))?;
-            check_length(&self.table, &range, &bytes)?;
+            let table = Arc::clone(&self.table);
+            let reader = self.open().await?;
+            let bytes = reader.get_bytes(range.clone()).await.map_err(|error| damaged(&table, error))?;
+            check_length(&table, &range, &bytes)?;
             Ok(bytes)
         }
         .boxed()
@@ -81,16 +117,14 @@ impl AsyncFileReader for LakeReader {
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
         async move {
-            let all = self
-                .reader
-                .get_byte_ranges(ranges.clone())
-                .await
-                .map_err(|error| damaged(&self.table, error))?;
+            let table = Arc::clone(&self.table);
+            let reader = self.open().await?;
+            let all = reader.get_byte_ranges(ranges.clone()).await.map_err(|error| damaged(&table, error))?;
             if all.len() != ranges.len() {
-                return Err(damaged(&self.table, "the store answered fewer ranges than asked"));
+                return Err(damaged(&table, "the store answered fewer ranges than asked"));
             }
             for (range, bytes) in ranges.iter().zip(&all) {
-                check_length(&self.table, range, bytes)?;
+                check_length(&table, range, bytes)?;
             }
             Ok(all)
         }
@@ -102,14 +136,9 @@ impl AsyncFileReader for LakeReader {
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         async move {
-            // A cached footer, and a query that needs nothing else, would hide that the file is
-            // gone or another.
-            let object = self.store.head(&self.path).await.map_err(|error| damaged(&self.table, error))?;
-            if object.size != self.size {
-                let text = format!("size {} where the log says {}", object.size, self.size);
-                return Err(damaged(&self.table, text));
-            }
-            self.reader.get_metadata(options).await.map_err(|error| damaged(&self.table, error))
+            let table = Arc::clone(&self.table);
+            let reader = self.open().await?;
+            reader.get_metadata(options).await.map_err(|error| damaged(&table, error))
         }
         .boxed()
     }

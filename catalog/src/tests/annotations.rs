@@ -81,3 +81,20 @@ async fn two_annotations_of_one_table_are_an_error() {
     let error = LakeCatalog::open(options).await.unwrap_err();
     assert!(matches!(error, CatalogError::DuplicateAnnotation { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn a_tag_below_a_column_is_a_tag_of_the_column() {
+    let lake = tempfile::tempdir().unwrap();
+    let fields = vec![Field::new("number", DataType::Utf8, true)];
+    let item = Field::new("element", DataType::Struct(fields.into()), true);
+    let schema = Schema::new(vec![Field::new("ids", DataType::List(item.into()), true)]);
+    let mut table_of = TestTable::create(lake.path().join("t"), schema, &[]);
+    let mut action = table_of.metadata_action(&Metadata::default());
+    let text = action["metaData"]["schemaString"].as_str().unwrap();
+    let mut parsed: serde_json::Value = serde_json::from_str(text).unwrap();
+    parsed["fields"][0]["type"]["elementType"]["fields"][0]["metadata"] = json!({"lakeward.tags": "pii.id"});
+    action["metaData"]["schemaString"] = json!(parsed.to_string());
+    table_of.commit(&[action]);
+    let catalog = LakeCatalog::open(options(lake.path())).await.unwrap();
+    assert_eq!(table(&catalog, "t").column_tags("ids"), ["pii.id"]);
+}

@@ -136,3 +136,27 @@ async fn a_file_that_vanishes_after_its_footer_was_cached_is_an_error() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_table_made_anew_under_old_names_is_read_with_its_own_footers() {
+    let lake = tempfile::tempdir().unwrap();
+    create(lake.path(), "t");
+    let catalog = open(lake.path()).await;
+    let context = session(&catalog);
+    let sum = "SELECT sum(id) FROM lake.t";
+    assert_eq!(lines(&context.sql(sum).await.unwrap().collect().await.unwrap()), ["1999000"]);
+    fs::remove_dir_all(lake.path().join("t")).unwrap();
+    let schema = Schema::new(vec![Field::new("id", DataType::Int64, true)]);
+    let mut table = TestTable::create(lake.path().join("t"), schema, &[]);
+    let adds = [("a.parquet", 5000), ("b.parquet", 9000)]
+        .map(|(path, from)| table.add(path, json!({}), &rows(from, from + 1000)));
+    table.commit(&adds);
+    catalog.refresh().await.unwrap();
+    // The same runtime, and so the same footer cache.
+    let config = datafusion::prelude::SessionConfig::new();
+    let again =
+        datafusion::execution::context::SessionContext::new_with_config_rt(config, context.runtime_env());
+    again.register_table("t", super::support::table(&catalog, "t").provider()).unwrap();
+    let rows = again.sql("SELECT min(id), max(id) FROM t").await.unwrap().collect().await.unwrap();
+    assert_eq!(lines(&rows), ["5000|9999"]);
+}
