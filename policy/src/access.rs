@@ -28,7 +28,10 @@ impl Access {
         match (self, other) {
             (Self::Invisible, Self::Invisible) => true,
             (Self::Describe(a), Self::Describe(b)) | (Self::Select(a), Self::Select(b)) => {
-                a.row_filter == b.row_filter && a.nothing == b.nothing && a.recipe == b.recipe && a.shown == b.shown
+                a.row_filter == b.row_filter
+                    && a.nothing == b.nothing
+                    && a.recipe == b.recipe
+                    && a.shown == b.shown
             }
             _ => false,
         }

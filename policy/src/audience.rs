@@ -23,10 +23,9 @@ impl Audience {
     /// Whether some set of roles is concerned by both: then two masks on one column would collide.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let reachable = |audience: &Self| {
-            audience
-                .to
-                .as_ref()
-                .is_none_or(|to| to.iter().any(|role| !self.except.contains(role) && !other.except.contains(role)))
+            audience.to.as_ref().is_none_or(|to| {
+                to.iter().any(|role| !self.except.contains(role) && !other.except.contains(role))
+            })
         };
         reachable(self) && reachable(other)
     }

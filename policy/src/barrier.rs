@@ -24,11 +24,14 @@ use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExp
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::filter_pushdown::{
-    ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
+    ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase,
+    FilterPushdownPropagation,
 };
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+};
 use futures::{Stream, StreamExt};
 
 use crate::mask::Mask;
@@ -75,7 +78,10 @@ impl PolicyBarrierExec {
             let Some(source) = raw.fields().get(column.input) else {
                 return internal_err!("the barrier names a column that its input does not have");
             };
-            let shown = column.mask.as_ref().map_or_else(|| source.data_type().clone(), |m| m.output_type(source.data_type()));
+            let shown = column
+                .mask
+                .as_ref()
+                .map_or_else(|| source.data_type().clone(), |m| m.output_type(source.data_type()));
             if shown != *field.data_type() {
                 return internal_err!("the barrier's schema disagrees with its columns");
             }
@@ -87,8 +93,10 @@ impl PolicyBarrierExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        let estimator =
-            row_filter.as_ref().map(|filter| FilterExec::try_new(Arc::clone(filter), Arc::clone(&input))).transpose()?;
+        let estimator = row_filter
+            .as_ref()
+            .map(|filter| FilterExec::try_new(Arc::clone(filter), Arc::clone(&input)))
+            .transpose()?;
         let metrics = ExecutionPlanMetricsSet::new();
         Ok(Self { table, input, row_filter, estimator, columns, schema, properties, metrics })
     }
@@ -139,7 +147,12 @@ impl PolicyBarrierExec {
 impl DisplayAs for PolicyBarrierExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let masked = self.columns.iter().filter(|c| c.mask.is_some()).count();
-        write!(f, "PolicyBarrierExec: table={}, row_filter={}, masked_columns={masked}", self.table, self.row_filter.is_some())
+        write!(
+            f,
+            "PolicyBarrierExec: table={}, row_filter={}, masked_columns={masked}",
+            self.table,
+            self.row_filter.is_some()
+        )
     }
 }
 
@@ -195,7 +208,10 @@ impl ExecutionPlan for PolicyBarrierExec {
         )?))
     }
 
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         use datafusion::physical_plan::execution_plan::ChildrenPropertiesMode;
         self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
@@ -207,8 +223,10 @@ impl ExecutionPlan for PolicyBarrierExec {
         let raw_schema = Arc::new(Schema::new(
             raw.iter().map(|index| Arc::clone(&input.schema().fields()[*index])).collect::<Vec<_>>(),
         ));
-        let coalescer = (self.row_filter.is_some() && !raw.is_empty())
-            .then(|| BatchCoalescer::new(Arc::clone(&raw_schema), batch_size).with_biggest_coalesce_batch_size(Some(batch_size / 2)));
+        let coalescer = (self.row_filter.is_some() && !raw.is_empty()).then(|| {
+            BatchCoalescer::new(Arc::clone(&raw_schema), batch_size)
+                .with_biggest_coalesce_batch_size(Some(batch_size / 2))
+        });
         Ok(Box::pin(BarrierStream {
             table: Arc::clone(&self.table),
             input: Some(input),
@@ -229,7 +247,11 @@ impl ExecutionPlan for PolicyBarrierExec {
         vec![ChildStats::At(partition)]
     }
 
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+    fn statistics_from_inputs(
+        &self,
+        inputs: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
         // Row count and size only, as estimates. Bounds, null counts and distinct counts would let the
         // planner evaluate a user's expression on hidden values.
         let mut shown = Statistics::new_unknown(&self.schema);
@@ -255,11 +277,19 @@ impl ExecutionPlan for PolicyBarrierExec {
         let unmasked = self.unmasked();
         // The optimizer matches answers to filters by position, so a refused one is stood for by a
         // column that no input has.
-        let refused: Arc<dyn PhysicalExpr> = Arc::new(Column::new("refused at the policy barrier", usize::MAX));
-        let offered: Vec<_> = parent_filters
-            .iter()
-            .map(|filter| if self.lets_through(filter, &unmasked) { Arc::clone(filter) } else { Arc::clone(&refused) })
-            .collect();
+        let refused: Arc<dyn PhysicalExpr> =
+            Arc::new(Column::new("refused at the policy barrier", usize::MAX));
+        let offered: Vec<_> =
+            parent_filters
+                .iter()
+                .map(|filter| {
+                    if self.lets_through(filter, &unmasked) {
+                        Arc::clone(filter)
+                    } else {
+                        Arc::clone(&refused)
+                    }
+                })
+                .collect();
         let child = ChildFilterDescription::from_child_with_allowed_indices(&offered, unmasked, &self.input)?;
         Ok(FilterDescription::new().with_child(child))
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use casbin::rhai::Dynamic;
 use casbin::function_map::{OperatorFunction, dynamic_to_str};
+use casbin::rhai::Dynamic;
 use casbin::{CoreApi, DefaultModel, Enforcer, MemoryAdapter, MgmtApi};
 
 use crate::Principal;
@@ -106,9 +106,12 @@ impl GrantMap {
             .map(|role| vec![SUBJECT.to_owned(), role.clone(), domain.clone()])
             .collect();
         for record in roles.iter().filter(|record| effective.contains(&record.role.value)) {
-            links.extend(record.inherits.iter().map(|parent| {
-                vec![record.role.value.clone(), parent.clone(), domain.clone()]
-            }));
+            links.extend(
+                record
+                    .inherits
+                    .iter()
+                    .map(|parent| vec![record.role.value.clone(), parent.clone(), domain.clone()]),
+            );
         }
         links.sort();
         links.dedup();

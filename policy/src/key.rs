@@ -18,13 +18,16 @@ pub(crate) fn read_secret(reference: &str, base: &Path) -> Result<Zeroizing<Vec<
     };
     let path = base.join(path);
     refuse_open_permissions(&path)?;
-    std::fs::read(&path).map(Zeroizing::new).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+    std::fs::read(&path)
+        .map(Zeroizing::new)
+        .map_err(|error| format!("{} cannot be read: {error}", path.display()))
 }
 
 #[cfg(unix)]
 fn refuse_open_permissions(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
-    let metadata = std::fs::metadata(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let metadata =
+        std::fs::metadata(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     if metadata.permissions().mode() & 0o077 == 0 {
         Ok(())
     } else {

@@ -45,7 +45,9 @@ impl FromStr for ObjectPattern {
             Some((schema, table)) if !schema.is_empty() && !table.is_empty() => {
                 Ok(Self { schema: schema.to_owned(), table: table.to_owned() })
             }
-            _ => Err(format!("`{text}` is not an object pattern; expected `schema.table`, where `*` stands for any text")),
+            _ => Err(format!(
+                "`{text}` is not an object pattern; expected `schema.table`, where `*` stands for any text"
+            )),
         }
     }
 }

@@ -41,6 +41,8 @@ pub(crate) enum BoundFilter {
 static PLANNER: LazyLock<SessionState> = LazyLock::new(|| {
     let mut config = SessionConfig::new();
     config.options_mut().sql_parser.dialect = Dialect::PostgreSQL;
+    // As in sessions: `0.08` is a numeric.
+    config.options_mut().sql_parser.parse_float_as_decimal = true;
     SessionStateBuilder::new().with_config(config).with_default_features().build()
 });
 
@@ -99,7 +101,9 @@ impl RowFilterTemplate {
         .map_err(|_| "the predicate nests too deeply".to_owned())?;
         match expr {
             _ if unfolded => Ok(BoundFilter::Nothing),
-            Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _) => Ok(BoundFilter::Nothing),
+            Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _) => {
+                Ok(BoundFilter::Nothing)
+            }
             expr => Ok(BoundFilter::Where(expr)),
         }
     }
@@ -159,7 +163,8 @@ impl VisitorMut for Substitute<'_> {
     type Break = String;
 
     fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<String> {
-        let is_principal = |ident: &ast::Ident| ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("principal");
+        let is_principal =
+            |ident: &ast::Ident| ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("principal");
         let principal = self.principal;
         match expr {
             ast::Expr::CompoundIdentifier(parts) if parts.first().is_some_and(is_principal) => {

@@ -73,7 +73,9 @@ impl ColumnMask {
     fn concerns(&self, table: &Securable, column: &str) -> bool {
         match &self.target {
             MaskTarget::Tag(tag) => table.column_has_tag(column, tag),
-            MaskTarget::Column { on, column: masked } => masked == column && on.matches(&table.schema, &table.table),
+            MaskTarget::Column { on, column: masked } => {
+                masked == column && on.matches(&table.schema, &table.table)
+            }
         }
     }
 }
@@ -84,7 +86,7 @@ impl PolicySnapshot {
     pub fn deny_all(epoch: u64) -> Self {
         Self {
             epoch,
-            digest: digest(&[]),
+            digest: digest(&[], std::iter::empty()),
             roles: Vec::new(),
             grants: Vec::new(),
             row_filters: Vec::new(),
@@ -108,7 +110,6 @@ impl PolicySnapshot {
     fn from_texts(texts: &[(&Path, String)], tables: &[Securable], epoch: u64) -> Result<Self, Diagnostics> {
         let mut problems = Vec::new();
         let mut snapshot = Self::deny_all(epoch);
-        snapshot.digest = digest(texts);
         let mut names = BTreeSet::new();
         for (path, text) in texts {
             let file = match parse(path, text) {
@@ -135,7 +136,11 @@ impl PolicySnapshot {
                     problems.push(at(path, &record.role, "a role's name is not empty and holds no colon"));
                 }
                 if snapshot.roles.iter().any(|known| known.role.value == record.role.value) {
-                    problems.push(at(path, &record.role, format!("role `{}` is declared twice", record.role.value)));
+                    problems.push(at(
+                        path,
+                        &record.role,
+                        format!("role `{}` is declared twice", record.role.value),
+                    ));
                 }
                 snapshot.roles.push(record);
             }
@@ -144,17 +149,27 @@ impl PolicySnapshot {
                     problems.push(at(path, &record.role, "a role's name is not empty and holds no colon"));
                 }
                 match record.object.value.parse::<ObjectPattern>() {
-                    Ok(pattern) => problems.extend(unknown(&pattern, tables).map(|why| at(path, &record.object, why))),
+                    Ok(pattern) => {
+                        problems.extend(unknown(&pattern, tables).map(|why| at(path, &record.object, why)))
+                    }
                     Err(why) => problems.push(at(path, &record.object, why)),
                 }
                 snapshot.grants.push(record);
             }
             for record in file.row_filters {
                 if !names.insert(record.name.value.clone()) {
-                    problems.push(at(path, &record.name, format!("the name `{}` is used twice", record.name.value)));
+                    problems.push(at(
+                        path,
+                        &record.name,
+                        format!("the name `{}` is used twice", record.name.value),
+                    ));
                 }
                 if record.on.is_empty() && record.tag.is_none() {
-                    problems.push(at(path, &record.name, "expected `on` (a list of table patterns) or `tag`"));
+                    problems.push(at(
+                        path,
+                        &record.name,
+                        "expected `on` (a list of table patterns) or `tag`",
+                    ));
                 }
                 let mut on = Vec::new();
                 for place in &record.on {
@@ -186,24 +201,41 @@ impl PolicySnapshot {
             }
             for record in file.masks {
                 if !names.insert(record.name.value.clone()) {
-                    problems.push(at(path, &record.name, format!("the name `{}` is used twice", record.name.value)));
+                    problems.push(at(
+                        path,
+                        &record.name,
+                        format!("the name `{}` is used twice", record.name.value),
+                    ));
                 }
                 let target = match (&record.tag, &record.on, &record.column) {
                     (Some(tag), None, None) => {
-                        let carried = tables.iter().any(|t| t.column_tags.values().flatten().any(|own| *own == tag.value));
+                        let carried = tables
+                            .iter()
+                            .any(|t| t.column_tags.values().flatten().any(|own| *own == tag.value));
                         if !carried {
-                            problems.push(at(path, tag, format!("no column carries the tag `{}`", tag.value)));
+                            problems.push(at(
+                                path,
+                                tag,
+                                format!("no column carries the tag `{}`", tag.value),
+                            ));
                         }
                         MaskTarget::Tag(tag.value.clone())
                     }
                     (None, Some(on), Some(column)) => match on.value.parse::<ObjectPattern>() {
                         Ok(pattern) => {
                             problems.extend(unknown(&pattern, tables).map(|why| at(path, on, why)));
-                            let known = tables.iter().filter(|t| pattern.matches(&t.schema, &t.table)).any(|t| {
-                                t.columns.as_ref().is_none_or(|schema| schema.index_of(&column.value).is_ok())
-                            });
+                            let known =
+                                tables.iter().filter(|t| pattern.matches(&t.schema, &t.table)).any(|t| {
+                                    t.columns
+                                        .as_ref()
+                                        .is_none_or(|schema| schema.index_of(&column.value).is_ok())
+                                });
                             if !known {
-                                problems.push(at(path, column, format!("no table of `{pattern}` has a column `{}`", column.value)));
+                                problems.push(at(
+                                    path,
+                                    column,
+                                    format!("no table of `{pattern}` has a column `{}`", column.value),
+                                ));
                             }
                             MaskTarget::Column { on: pattern, column: column.value.clone() }
                         }
@@ -226,11 +258,15 @@ impl PolicySnapshot {
                 });
             }
         }
+        // A key that changed is a change of policy, though no file says anything else.
+        snapshot.digest = digest(texts, snapshot.keys.values().map(|key| key.fingerprint()));
         problems.extend(snapshot.unknown_roles());
         problems.extend(tables.iter().flat_map(|table| snapshot.check(table)));
         if problems.is_empty() && snapshot.grants.is_empty() {
             let file = texts.first().map_or(Path::new("policies"), |(path, _)| path);
-            problems.extend(Diagnostics::file(file, "no grants at all: nobody would see anything; expected `grants`").0);
+            problems.extend(
+                Diagnostics::file(file, "no grants at all: nobody would see anything; expected `grants`").0,
+            );
         }
         if problems.is_empty() { Ok(snapshot) } else { Err(Diagnostics(problems)) }
     }
@@ -270,10 +306,16 @@ impl PolicySnapshot {
             }
         }
         for field in schema.fields() {
-            let concerned: Vec<_> = self.masks.iter().filter(|mask| mask.concerns(table, field.name())).collect();
+            let concerned: Vec<_> =
+                self.masks.iter().filter(|mask| mask.concerns(table, field.name())).collect();
             for (index, mask) in concerned.iter().enumerate() {
-                if let Err(why) = mask::build(&mask.spec, field.data_type(), &|name| self.keys.get(name).cloned()) {
-                    problems.push(complain(&mask.place, format!("{}.{}: {why}", table.full_name(), field.name())));
+                if let Err(why) =
+                    mask::build(&mask.spec, field.data_type(), &|name| self.keys.get(name).cloned())
+                {
+                    problems.push(complain(
+                        &mask.place,
+                        format!("{}.{}: {why}", table.full_name(), field.name()),
+                    ));
                 }
                 for other in &concerned[..index] {
                     if mask.audience.overlaps(&other.audience) {
@@ -315,11 +357,20 @@ impl PolicySnapshot {
                 kind: "grant",
                 name: grant.role.value.clone(),
                 object: grant.object.value.clone(),
-                definition: format!("{} {} in tenant {}", grant.effect.word(), grant.action.word(), grant.tenant),
+                definition: format!(
+                    "{} {} in tenant {}",
+                    grant.effect.word(),
+                    grant.action.word(),
+                    grant.tenant
+                ),
             });
         }
         for filter in &self.row_filters {
-            let object = filter.on.iter().map(ToString::to_string).chain(filter.tag.iter().map(|tag| format!("tag {tag}")));
+            let object = filter
+                .on
+                .iter()
+                .map(ToString::to_string)
+                .chain(filter.tag.iter().map(|tag| format!("tag {tag}")));
             rules.push(RuleDescription {
                 kind: "row filter",
                 name: filter.name.clone(),
@@ -343,7 +394,10 @@ impl PolicySnapshot {
     }
 
     /// Compiles what concerns one principal.
-    pub async fn resolve(self: &Arc<Self>, principal: &Arc<Principal>) -> Result<Arc<Resolved>, casbin::Error> {
+    pub async fn resolve(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+    ) -> Result<Arc<Resolved>, casbin::Error> {
         let grants = GrantMap::compile(principal, &self.roles, &self.grants).await?;
         Ok(Arc::new(Resolved {
             snapshot: Arc::clone(self),
@@ -446,7 +500,11 @@ impl Resolved {
             Ok(policy) if select => Access::Select(Arc::new(policy)),
             Ok(policy) => Access::Describe(Arc::new(policy)),
             Err(why) => {
-                tracing::error!(table = table.full_name(), reason = why, "policies cannot be applied to a table; it shows no rows");
+                tracing::error!(
+                    table = table.full_name(),
+                    reason = why,
+                    "policies cannot be applied to a table; it shows no rows"
+                );
                 Access::Unresolved(Arc::from(why))
             }
         }
@@ -479,8 +537,15 @@ impl Resolved {
         all.retain(|expr| !is_always_true(expr));
         let (mut masks, mut recipe) = (BTreeMap::new(), Vec::new());
         for (index, field) in columns.fields().iter().enumerate() {
-            for rule in self.snapshot.masks.iter().filter(|m| m.concerns(table, field.name()) && m.audience.includes(self.roles())) {
-                let mask = mask::build(&rule.spec, field.data_type(), &|name| self.snapshot.keys.get(name).cloned())?;
+            for rule in self
+                .snapshot
+                .masks
+                .iter()
+                .filter(|m| m.concerns(table, field.name()) && m.audience.includes(self.roles()))
+            {
+                let mask = mask::build(&rule.spec, field.data_type(), &|name| {
+                    self.snapshot.keys.get(name).cloned()
+                })?;
                 recipe.push(format!("{} {}", field.name(), rule.spec.describe()));
                 rules.push(format!("mask {} on {}", rule.name, field.name()));
                 if masks.insert(index, mask).is_some() {
@@ -495,7 +560,8 @@ impl Resolved {
 
 /// Why an exact pattern, or one limited to a schema, names nothing there is.
 fn unknown(pattern: &ObjectPattern, tables: &[Securable]) -> Option<String> {
-    if tables.iter().any(|t| pattern.matches(&t.schema, &t.table)) || pattern.exact_schema() == Some("system") {
+    if tables.iter().any(|t| pattern.matches(&t.schema, &t.table)) || pattern.exact_schema() == Some("system")
+    {
         return None;
     }
     match (pattern.exact(), pattern.exact_schema()) {
@@ -507,11 +573,14 @@ fn unknown(pattern: &ObjectPattern, tables: &[Securable]) -> Option<String> {
     }
 }
 
-fn digest(texts: &[(&Path, String)]) -> String {
+fn digest(texts: &[(&Path, String)], keys: impl Iterator<Item = [u8; 32]>) -> String {
     let mut hash = Sha256::new();
     for (_, text) in texts {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text.as_bytes());
+    }
+    for key in keys {
+        hash.update(key);
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

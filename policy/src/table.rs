@@ -33,7 +33,12 @@ pub struct PolicyTable {
 
 impl PolicyTable {
     /// Seals `inner`.
-    pub fn new(inner: Arc<dyn TableProvider>, policy: Arc<TablePolicy>, readable: bool, version: u64) -> Self {
+    pub fn new(
+        inner: Arc<dyn TableProvider>,
+        policy: Arc<TablePolicy>,
+        readable: bool,
+        version: u64,
+    ) -> Self {
         Self { inner, policy, readable, version }
     }
 
@@ -110,7 +115,8 @@ impl TableProvider for PolicyTable {
 
         if self.policy.nothing {
             let input: Arc<dyn ExecutionPlan> = Arc::new(EmptyExec::new(Arc::new(raw.project(&shown)?)));
-            let columns = self.columns(&shown, |index| shown.iter().position(|i| *i == index).unwrap_or(index));
+            let columns =
+                self.columns(&shown, |index| shown.iter().position(|i| *i == index).unwrap_or(index));
             return self.seal(input, None, columns, schema);
         }
 
@@ -124,13 +130,15 @@ impl TableProvider for PolicyTable {
         needed.sort_unstable();
         needed.dedup();
 
-        let mut pushed: Vec<Expr> = filters.iter().filter(|filter| self.may_push(filter)).map(unqualified).collect::<Result<_>>()?;
+        let mut pushed: Vec<Expr> =
+            filters.iter().filter(|filter| self.may_push(filter)).map(unqualified).collect::<Result<_>>()?;
         pushed.extend(self.policy.row_filter.iter().cloned());
-        let pushed: Vec<Expr> =
-            datafusion::logical_expr::utils::split_conjunction_owned(conjunction(pushed).unwrap_or_else(|| lit(true)))
-                .into_iter()
-                .filter(|filter| *filter != lit(true))
-                .collect();
+        let pushed: Vec<Expr> = datafusion::logical_expr::utils::split_conjunction_owned(
+            conjunction(pushed).unwrap_or_else(|| lit(true)),
+        )
+        .into_iter()
+        .filter(|filter| *filter != lit(true))
+        .collect();
         let supported = self.inner.supports_filters_pushdown(&pushed.iter().collect::<Vec<_>>())?;
         let pushed: Vec<Expr> = pushed
             .into_iter()
@@ -146,8 +154,14 @@ impl TableProvider for PolicyTable {
         };
 
         let input_schema = input.schema();
-        let row_filter = self.policy.row_filter.as_ref().map(|filter| physical(state, filter, &input_schema)).transpose()?;
-        let columns = self.columns(&shown, |index| needed.iter().position(|i| *i == index).unwrap_or(usize::MAX));
+        let row_filter = self
+            .policy
+            .row_filter
+            .as_ref()
+            .map(|filter| physical(state, filter, &input_schema))
+            .transpose()?;
+        let columns =
+            self.columns(&shown, |index| needed.iter().position(|i| *i == index).unwrap_or(usize::MAX));
         self.seal(input, row_filter, columns, schema)
     }
 }
@@ -156,7 +170,10 @@ impl PolicyTable {
     fn columns(&self, shown: &[usize], position: impl Fn(usize) -> usize) -> Arc<[BarrierColumn]> {
         shown
             .iter()
-            .map(|index| BarrierColumn { input: position(*index), mask: self.policy.masks.get(index).cloned() })
+            .map(|index| BarrierColumn {
+                input: position(*index),
+                mask: self.policy.masks.get(index).cloned(),
+            })
             .collect()
     }
 

@@ -5,10 +5,10 @@
 //! below the barrier.
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{InList, Like, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast};
-use datafusion::common::DFSchema;
 
 /// Functions of strings that succeed on every string.
 const TOTAL_FUNCTIONS: [&str; 9] =
@@ -36,14 +36,15 @@ fn node_not_total(node: &Expr, schema: &DFSchema) -> Option<String> {
         Expr::Between(_) | Expr::InList(_) | Expr::Case(_) => None,
         Expr::BinaryExpr(BinaryExpr { op, .. }) if is_total_operator(*op) => None,
         Expr::BinaryExpr(BinaryExpr { op, .. }) => Some(format!("operator `{op}` can fail on some values")),
-        Expr::Like(Like { pattern, .. }) => {
-            (!is_plain_pattern(pattern)).then(|| "LIKE needs a literal pattern without backslashes".to_owned())
-        }
+        Expr::Like(Like { pattern, .. }) => (!is_plain_pattern(pattern))
+            .then(|| "LIKE needs a literal pattern without backslashes".to_owned()),
         // Literal casts are folded before the filter runs; one that fails denies the table.
         Expr::Cast(Cast { expr, .. }) if matches!(expr.as_ref(), Expr::Literal(_, _)) => None,
         Expr::Cast(Cast { expr, field }) => match expr.get_type(schema) {
             Ok(from) if is_total_cast(&from, field.data_type()) => None,
-            Ok(from) => Some(format!("the cast from {from} to {} can fail on some values", field.data_type())),
+            Ok(from) => {
+                Some(format!("the cast from {from} to {} can fail on some values", field.data_type()))
+            }
             Err(_) => Some("it does not type-check".to_owned()),
         },
         Expr::TryCast(TryCast { .. }) => None,
@@ -78,7 +79,10 @@ fn is_plain_pattern(pattern: &Expr) -> bool {
 
 /// Casts that succeed on every value of the source type.
 pub(crate) fn is_total_cast(from: &DataType, to: &DataType) -> bool {
-    use DataType::{Date32, Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View};
+    use DataType::{
+        Date32, Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, UInt8, UInt16, UInt32, UInt64, Utf8,
+        Utf8View,
+    };
     if from == to {
         return true;
     }
@@ -110,7 +114,12 @@ pub(crate) fn is_leakproof(expr: &Expr, visible: &dyn Fn(&str) -> bool) -> bool 
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             matches!(
                 op,
-                Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+                Operator::Eq
+                    | Operator::NotEq
+                    | Operator::Lt
+                    | Operator::LtEq
+                    | Operator::Gt
+                    | Operator::GtEq
             ) && ((column(left) && literal(right)) || (literal(left) && column(right)))
         }
         Expr::Not(inner) => is_leakproof(inner, visible),

@@ -76,7 +76,10 @@ pub fn verify_logical(plan: &LogicalPlan, is_system: IsSystemTable<'_>) -> Resul
     }
 }
 
-fn check_logical(node: &LogicalPlan, is_system: IsSystemTable<'_>) -> Result<Option<GovernedScan>, NotVerified> {
+fn check_logical(
+    node: &LogicalPlan,
+    is_system: IsSystemTable<'_>,
+) -> Result<Option<GovernedScan>, NotVerified> {
     match node {
         LogicalPlan::TableScan(scan) => {
             let provider = source_as_provider(&scan.source)
@@ -85,7 +88,10 @@ fn check_logical(node: &LogicalPlan, is_system: IsSystemTable<'_>) -> Result<Opt
                 let columns = match &scan.projection {
                     Some(indices) => {
                         let schema = table.schema();
-                        indices.iter().filter_map(|i| schema.fields().get(*i).map(|f| f.name().clone())).collect()
+                        indices
+                            .iter()
+                            .filter_map(|i| schema.fields().get(*i).map(|f| f.name().clone()))
+                            .collect()
                     }
                     None => table.schema().fields().iter().map(|f| f.name().clone()).collect(),
                 };

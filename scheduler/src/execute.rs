@@ -118,14 +118,17 @@ async fn start(
     };
     let reads_rows = !matches!(explain, Some((false, _)));
     if reads_rows && let Some(scan) = runnable.verified.scans.iter().find(|scan| !scan.readable) {
-        let error =
-            QueryError::new(SqlState::InsufficientPrivilege, format!("permission denied for table {}", scan.table));
+        let error = QueryError::new(
+            SqlState::InsufficientPrivilege,
+            format!("permission denied for table {}", scan.table),
+        );
         denial(session, entry.id, statement.text(), &error, "describe only");
         return Err(error);
     }
     if matches!(explain, Some((true, _)) | Some((_, true))) && !view.is_operator {
-        let error = QueryError::new(SqlState::InsufficientPrivilege, "EXPLAIN ANALYZE and VERBOSE are for operators")
-            .with_hint("EXPLAIN alone shows how the statement was understood.");
+        let error =
+            QueryError::new(SqlState::InsufficientPrivilege, "EXPLAIN ANALYZE and VERBOSE are for operators")
+                .with_hint("EXPLAIN alone shows how the statement was understood.");
         denial(session, entry.id, statement.text(), &error, "not an operator");
         return Err(error);
     }
@@ -183,7 +186,8 @@ fn audited_table(scan: &GovernedScan) -> AuditedTable {
 }
 
 fn is_personal(catalog: &CatalogSnapshot, scan: &GovernedScan) -> bool {
-    let tagged = |tags: &[String]| tags.iter().any(|tag| PERSONAL_TAGS.iter().any(|start| tag.starts_with(start)));
+    let tagged =
+        |tags: &[String]| tags.iter().any(|tag| PERSONAL_TAGS.iter().any(|start| tag.starts_with(start)));
     let Some((schema, table)) = scan.table.split_once('.') else { return true };
     match catalog.table(schema, table).map(|entry| &entry.state) {
         Some(TableState::Available(table)) => {
@@ -225,7 +229,9 @@ async fn still_allowed(
         return Ok(());
     }
     for table in tables {
-        let Some(entry) = table.split_once('.').and_then(|(schema, name)| view.lake.catalog.table(schema, name)) else {
+        let Some(entry) =
+            table.split_once('.').and_then(|(schema, name)| view.lake.catalog.table(schema, name))
+        else {
             return Err(moved());
         };
         let securable = crate::governed::securable(entry);

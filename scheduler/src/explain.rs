@@ -35,7 +35,10 @@ pub(crate) fn full(runnable: &Runnable, verbose: bool) -> Vec<String> {
 }
 
 /// Runs the plan, drops its rows, shows what each operator did. For operators.
-#[expect(clippy::disallowed_methods, reason = "the plan is verified and audited by the caller; no row leaves")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the plan is verified and audited by the caller; no row leaves"
+)]
 pub(crate) async fn analyze(runnable: &Runnable, verbose: bool) -> Result<Vec<String>, QueryError> {
     let started = std::time::Instant::now();
     let mut rows = execute_stream(Arc::clone(&runnable.physical), runnable.state.task_ctx())
@@ -45,9 +48,11 @@ pub(crate) async fn analyze(runnable: &Runnable, verbose: bool) -> Result<Vec<St
         count += batch.map_err(|error| failure::execution(&error))?.num_rows();
     }
     let elapsed = started.elapsed();
-    let plan = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(runnable.physical.as_ref())
-        .indent(verbose)
-        .to_string();
+    let plan = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(
+        runnable.physical.as_ref(),
+    )
+    .indent(verbose)
+    .to_string();
     let mut shown = lines(&plan);
     shown.push(format!("Rows: {count}"));
     shown.push(format!("Execution Time: {:.3} ms", elapsed.as_secs_f64() * 1_000.0));

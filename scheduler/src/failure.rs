@@ -35,14 +35,15 @@ pub(crate) fn execution(error: &DataFusionError) -> QueryError {
         DataFusionError::ArrowError(error, _) => arrow(error),
         DataFusionError::ResourcesExhausted(message) => {
             tracing::warn!(reason = message, "a statement ran out of memory or spill space");
-            QueryError::new(SqlState::OutOfMemory, "out of memory")
-                .with_hint("Read fewer columns or rows, or ask the operator for a larger execution.memory_limit.")
+            out_of_memory()
         }
+        DataFusionError::Internal(message) if message.contains("no data to spill") => out_of_memory(),
         DataFusionError::External(source) => external(source.as_ref()),
         DataFusionError::Execution(message) => execution_message(message),
-        DataFusionError::NotImplemented(_) => {
-            QueryError::new(SqlState::FeatureNotSupported, "the statement needs something that is not supported")
-        }
+        DataFusionError::NotImplemented(_) => QueryError::new(
+            SqlState::FeatureNotSupported,
+            "the statement needs something that is not supported",
+        ),
         DataFusionError::ParquetError(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
             tracing::error!(error = error.strip_backtrace(), "reading or spilling failed");
             QueryError::new(SqlState::IoError, "a file could not be read or written")
@@ -52,6 +53,11 @@ pub(crate) fn execution(error: &DataFusionError) -> QueryError {
             QueryError::new(SqlState::InternalError, "internal error; the log of the service says more")
         }
     }
+}
+
+fn out_of_memory() -> QueryError {
+    QueryError::new(SqlState::OutOfMemory, "out of memory")
+        .with_hint("Read fewer columns or rows, or ask the operator for a larger execution.memory_limit.")
 }
 
 /// Unwraps context, sharing and collections; wrapped External errors too.
@@ -111,17 +117,23 @@ pub(crate) fn unverified() -> QueryError {
 fn arrow(error: &ArrowError) -> QueryError {
     match error {
         ArrowError::DivideByZero => QueryError::new(SqlState::DivisionByZero, "division by zero"),
-        ArrowError::ArithmeticOverflow(_) => QueryError::new(SqlState::NumericValueOutOfRange, "value out of range"),
-        ArrowError::CastError(_) | ArrowError::ParseError(_) => {
-            QueryError::new(SqlState::InvalidTextRepresentation, "invalid input syntax: a value cannot be converted to the type asked for")
+        ArrowError::ArithmeticOverflow(_) => {
+            QueryError::new(SqlState::NumericValueOutOfRange, "value out of range")
         }
+        ArrowError::CastError(_) | ArrowError::ParseError(_) => QueryError::new(
+            SqlState::InvalidTextRepresentation,
+            "invalid input syntax: a value cannot be converted to the type asked for",
+        ),
         ArrowError::MemoryError(_) | ArrowError::OffsetOverflowError(_) => {
             QueryError::new(SqlState::ProgramLimitExceeded, "a value or an array became too large")
         }
-        ArrowError::NotYetImplemented(_) => {
-            QueryError::new(SqlState::FeatureNotSupported, "the statement needs something that is not supported")
+        ArrowError::NotYetImplemented(_) => QueryError::new(
+            SqlState::FeatureNotSupported,
+            "the statement needs something that is not supported",
+        ),
+        ArrowError::IoError(_, _) => {
+            QueryError::new(SqlState::IoError, "a file could not be read or written")
         }
-        ArrowError::IoError(_, _) => QueryError::new(SqlState::IoError, "a file could not be read or written"),
         _ => QueryError::new(SqlState::DataException, "a value is not valid for the operation asked for"),
     }
 }
@@ -131,7 +143,13 @@ fn execution_message(message: &str) -> QueryError {
     if lower.contains("division by zero") || lower.contains("divide by zero") {
         QueryError::new(SqlState::DivisionByZero, "division by zero")
     } else if lower.contains("more than one row") || lower.contains("at most one row") {
-        QueryError::new(SqlState::CardinalityViolation, "more than one row returned by a subquery used as an expression")
+        QueryError::new(
+            SqlState::CardinalityViolation,
+            "more than one row returned by a subquery used as an expression",
+        )
+    } else if lower.contains("no data to spill") {
+        // The engine's sort-merge and hash joins say so where the memory pool is exhausted.
+        out_of_memory()
     } else if lower.contains("overflow") {
         QueryError::new(SqlState::NumericValueOutOfRange, "value out of range")
     } else {
@@ -149,10 +167,12 @@ fn schema(problem: &SchemaError) -> QueryError {
             );
             QueryError::new(SqlState::UndefinedColumn, format!("column {name} does not exist"))
         }
-        SchemaError::AmbiguousReference { field } => {
-            QueryError::new(SqlState::AmbiguousColumn, format!("column reference \"{}\" is ambiguous", field.name))
-        }
-        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+        SchemaError::AmbiguousReference { field } => QueryError::new(
+            SqlState::AmbiguousColumn,
+            format!("column reference \"{}\" is ambiguous", field.name),
+        ),
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
             QueryError::new(SqlState::AmbiguousColumn, format!("column \"{name}\" appears more than once"))
                 .with_hint("Give each column a name of its own with AS.")
         }
@@ -162,19 +182,32 @@ fn schema(problem: &SchemaError) -> QueryError {
 /// The engine's planning texts that have an SQLSTATE of their own.
 fn plan_message(message: &str) -> QueryError {
     let text = first_sentence(message);
-    if let Some(name) = quoted_after(message, "table '").or_else(|| quoted_after(message, "table reference '")) {
+    if let Some(name) =
+        quoted_after(message, "table '").or_else(|| quoted_after(message, "table reference '"))
+    {
         return missing_relation(name);
     }
     let lower = text.to_ascii_lowercase();
+    if let Some(name) =
+        quoted_after(message, "table function '").or_else(|| quoted_after(message, "Table function '"))
+    {
+        return QueryError::new(SqlState::UndefinedFunction, format!("function {name} does not exist"));
+    }
     if lower.starts_with("invalid function '") {
         let name = quoted_after(message, "Invalid function '").unwrap_or_default();
         return QueryError::new(SqlState::UndefinedFunction, format!("function {name} does not exist"));
     }
-    let state = if lower.contains("no function matches") || lower.contains("does not support zero arguments") || lower.contains("failed to coerce arguments") {
+    let state = if lower.contains("no function matches")
+        || lower.contains("does not support zero arguments")
+        || lower.contains("failed to coerce arguments")
+    {
         SqlState::UndefinedFunction
     } else if lower.contains("group by") && lower.contains("aggregate") {
         SqlState::GroupingError
-    } else if lower.contains("cannot coerce") || lower.contains("cannot infer common") || lower.contains("type mismatch") {
+    } else if lower.contains("cannot coerce")
+        || lower.contains("cannot infer common")
+        || lower.contains("type mismatch")
+    {
         SqlState::DatatypeMismatch
     } else if lower.contains("more than one row") {
         SqlState::CardinalityViolation
@@ -214,7 +247,10 @@ pub(crate) fn syntax(message: &str) -> QueryError {
     if let Some((expected, _)) = text.split_once(", found: ") {
         error = error.with_hint(expected.to_owned());
     }
-    error.position = place.and_then(line_and_column).map(|(line, column)| if line == 1 { column } else { 0 }).filter(|p| *p > 0);
+    error.position = place
+        .and_then(line_and_column)
+        .map(|(line, column)| if line == 1 { column } else { 0 })
+        .filter(|p| *p > 0);
     error
 }
 
@@ -245,10 +281,16 @@ mod tests {
         let secret = "Mrs Surname 999 123";
         for error in [
             DataFusionError::Execution(format!("cannot parse '{secret}'")),
-            DataFusionError::ArrowError(Box::new(ArrowError::CastError(format!("Cannot cast string '{secret}'"))), None),
+            DataFusionError::ArrowError(
+                Box::new(ArrowError::CastError(format!("Cannot cast string '{secret}'"))),
+                None,
+            ),
             DataFusionError::ArrowError(Box::new(ArrowError::InvalidArgumentError(secret.to_owned())), None),
             DataFusionError::Internal(secret.to_owned()),
-            DataFusionError::Context(secret.to_owned(), Box::new(DataFusionError::Internal(secret.to_owned()))),
+            DataFusionError::Context(
+                secret.to_owned(),
+                Box::new(DataFusionError::Internal(secret.to_owned())),
+            ),
             DataFusionError::ResourcesExhausted(secret.to_owned()),
         ] {
             let told = execution(&error);

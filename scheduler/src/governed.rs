@@ -24,8 +24,11 @@ pub(crate) struct Unavailable {
 
 impl Unavailable {
     pub(crate) fn to_error(&self) -> QueryError {
-        QueryError::new(SqlState::ObjectNotInPrerequisiteState, format!("table \"{}\" is unavailable", self.table))
-            .with_hint("Its files cannot be read as they are; operators see the reason in system.tables.")
+        QueryError::new(
+            SqlState::ObjectNotInPrerequisiteState,
+            format!("table \"{}\" is unavailable", self.table),
+        )
+        .with_hint("Its files cannot be read as they are; operators see the reason in system.tables.")
     }
 }
 
@@ -110,7 +113,11 @@ struct GovernedSchema {
 #[async_trait]
 impl SchemaProvider for GovernedSchema {
     fn table_names(&self) -> Vec<String> {
-        self.lake.visible().filter(|(entry, _)| entry.schema == self.name).map(|(entry, _)| entry.name.clone()).collect()
+        self.lake
+            .visible()
+            .filter(|(entry, _)| entry.schema == self.name)
+            .map(|(entry, _)| entry.name.clone())
+            .collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -150,7 +157,9 @@ impl SchemaProvider for SearchPathSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.path.iter().any(|schema| self.schemas.get(schema).is_some_and(|provider| provider.table_exist(name)))
+        self.path
+            .iter()
+            .any(|schema| self.schemas.get(schema).is_some_and(|provider| provider.table_exist(name)))
     }
 }
 

@@ -6,6 +6,7 @@
 //! only then streams rows.
 
 pub mod audit;
+mod bounded;
 pub mod coordinator;
 pub mod error;
 mod execute;

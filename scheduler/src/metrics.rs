@@ -22,8 +22,11 @@ impl Metrics {
                 &["end"],
             )?,
             seconds: Histogram::with_opts(
-                HistogramOpts::new("lakeward_statement_seconds", "Time from acceptance to end of a statement")
-                    .buckets(vec![0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0]),
+                HistogramOpts::new(
+                    "lakeward_statement_seconds",
+                    "Time from acceptance to end of a statement",
+                )
+                .buckets(vec![0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0]),
             )?,
             rows: IntCounter::new("lakeward_rows_total", "Rows handed to clients")?,
             denied: IntCounter::new("lakeward_denied_total", "Statements refused by policy or verification")?,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
 use datafusion::execution::session_state::SessionState;
 use datafusion::functions_table::generate_series::GenerateSeriesTable;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as EngineStatement;
 use lakeward_policy::{NotVerified, Verified, verify_logical, verify_physical};
@@ -75,19 +76,28 @@ impl Planned {
             .analyzer()
             .execute_and_check(probe, view.state.config_options(), |_, _| {})
             .map_err(|error| failure::planning(&error))?;
-        // Field metadata is the lake's own. Nullability is not promised: the engine infers it per
-        // operator, and what is announced must be what is sent.
+        // Nullability is not promised: the engine infers it per operator, and what is announced must be
+        // what is sent. Metadata names PostgreSQL types of system columns; governed tables have none.
         let fields: Vec<_> = analysed
             .schema()
             .fields()
             .iter()
-            .map(|field| Arc::new(Field::new(field.name(), field.data_type().clone(), true)))
+            .map(|field| {
+                let name = pg_catalog::display_name(field.name());
+                Arc::new(
+                    Field::new(name, field.data_type().clone(), true).with_metadata(field.metadata().clone()),
+                )
+            })
             .collect();
         Ok(Self { view: view.key, plan, parameter_types, schema: Arc::new(Schema::new(fields)) })
     }
 
     /// Binds parameters, optimises, plans physically; verified before and after.
-    pub(crate) async fn runnable(&self, view: &View, parameters: Vec<ScalarValue>) -> Result<Runnable, QueryError> {
+    pub(crate) async fn runnable(
+        &self,
+        view: &View,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Runnable, QueryError> {
         let mut state = view.state.clone();
         state.mark_start_execution();
         let plan = if parameters.is_empty() { self.plan.clone() } else { bind(&self.plan, parameters)? };
@@ -119,10 +129,19 @@ fn bind(plan: &LogicalPlan, values: Vec<ScalarValue>) -> Result<LogicalPlan, Que
 
 /// Types of `$1` … in order: as declared, else as inferred, else text.
 fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>, QueryError> {
-    let inferred = plan.get_parameter_types().map_err(|error| failure::planning(&error))?;
+    let mut inferred = plan.get_parameter_types().map_err(|error| failure::planning(&error))?;
+    for (name, data_type) in cast_parameters(plan)? {
+        let known = inferred.entry(name).or_default();
+        if known.is_none() {
+            *known = Some(data_type);
+        }
+    }
     let mut count = declared.len();
     for name in inferred.keys() {
-        let position = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok()).filter(|p| (1..=65_535).contains(p));
+        let position = name
+            .strip_prefix('$')
+            .and_then(|digits| digits.parse::<usize>().ok())
+            .filter(|p| (1..=65_535).contains(p));
         let Some(position) = position else {
             return Err(QueryError::new(SqlState::SyntaxError, format!("there is no parameter {name}")));
         };
@@ -135,4 +154,23 @@ fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<
         types.push(asked.or(found).filter(|t| *t != DataType::Null).unwrap_or(DataType::Utf8));
     }
     Ok(types)
+}
+
+/// `$1::int` says what `$1` is where nothing else does.
+fn cast_parameters(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>, QueryError> {
+    let mut found = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                if let Expr::Cast(cast) = part
+                    && let Expr::Placeholder(parameter) = cast.expr.as_ref()
+                {
+                    found.push((parameter.id.clone(), cast.field.data_type().clone()));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })
+    .map_err(|error| failure::planning(&error))?;
+    Ok(found)
 }

@@ -76,13 +76,7 @@ pub(crate) struct QueryRegistry {
 }
 
 impl QueryRegistry {
-    pub(crate) fn start(
-        &self,
-        user: &str,
-        session: &str,
-        application: &str,
-        text: &str,
-    ) -> Arc<QueryEntry> {
+    pub(crate) fn start(&self, user: &str, session: &str, application: &str, text: &str) -> Arc<QueryEntry> {
         let entry = Arc::new(QueryEntry {
             id: StatementId::random(),
             user: user.to_owned(),

@@ -55,7 +55,10 @@ impl StopHandle {
 
     pub(crate) fn error(&self) -> QueryError {
         match self.reason.load(Ordering::Acquire) {
-            2 => QueryError::new(SqlState::AdminShutdown, "terminating connection due to administrator command"),
+            2 => QueryError::new(
+                SqlState::AdminShutdown,
+                "terminating connection due to administrator command",
+            ),
             _ => QueryError::new(SqlState::QueryCanceled, "canceling statement due to user request"),
         }
     }
@@ -220,7 +223,10 @@ impl Stream for GovernedRows {
                     Ok(batch) => Poll::Ready(Some(Ok(batch))),
                     Err(error) => {
                         tracing::error!(%error, "the rows of a statement do not have the columns that were announced");
-                        self.end(QueryError::new(SqlState::InternalError, "internal error; the log of the service says more"))
+                        self.end(QueryError::new(
+                            SqlState::InternalError,
+                            "internal error; the log of the service says more",
+                        ))
                     }
                 }
             }

@@ -154,8 +154,11 @@ impl Session {
     ) -> Result<Arc<Self>, QueryError> {
         let principal = Arc::new(principal);
         let lake = lake(&coordinator, &principal).await?;
-        let mut settings =
-            Settings::new(&principal.user, &default_search_path(&lake), coordinator.options().statement_timeout);
+        let mut settings = Settings::new(
+            &principal.user,
+            &default_search_path(&lake),
+            coordinator.options().statement_timeout,
+        );
         if !client.application.is_empty() {
             // A name the list would refuse is no reason to refuse the connection.
             let _ = settings.set("application_name", Some(&client.application));
@@ -195,7 +198,8 @@ impl Session {
     /// Splits a message into statements, refusing what is not on the allow-list.
     /// An empty message gives an empty list.
     pub fn parse(&self, sql: &str) -> Result<Vec<Statement>, QueryError> {
-        Statement::parse_all(sql).inspect_err(|error| self.denied(sql, error, "not on the list of statements"))
+        Statement::parse_all(sql)
+            .inspect_err(|error| self.denied(sql, error, "not on the list of statements"))
     }
 
     /// Plans a statement. `parameter_types`: what the client declared; None = infer.
@@ -213,7 +217,11 @@ impl Session {
         prepared
     }
 
-    async fn prepare_inner(&self, statement: &Statement, declared: &[Option<DataType>]) -> Result<Prepared, QueryError> {
+    async fn prepare_inner(
+        &self,
+        statement: &Statement,
+        declared: &[Option<DataType>],
+    ) -> Result<Prepared, QueryError> {
         let (planned, schema) = match &*statement.kind {
             Kind::Query(_) => {
                 let planned = self.planned(statement, declared).await?;
@@ -227,7 +235,11 @@ impl Session {
         Ok(Prepared { statement: statement.clone(), planned, declared: declared.to_vec(), schema })
     }
 
-    async fn planned(&self, statement: &Statement, declared: &[Option<DataType>]) -> Result<Arc<Planned>, QueryError> {
+    async fn planned(
+        &self,
+        statement: &Statement,
+        declared: &[Option<DataType>],
+    ) -> Result<Arc<Planned>, QueryError> {
         let (Kind::Query(ast) | Kind::Explain { statement: ast, .. }) = &*statement.kind else {
             return Err(QueryError::new(SqlState::InternalError, "the statement has no plan"));
         };
@@ -248,7 +260,11 @@ impl Session {
 
     /// Runs a planned statement; re-checks policy epoch and expiry and plans anew where they moved.
     /// Errors also mark the transaction failed.
-    pub async fn execute(&self, prepared: &Prepared, parameters: Vec<ScalarValue>) -> Result<Outcome, QueryError> {
+    pub async fn execute(
+        &self,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Outcome, QueryError> {
         self.usable(&prepared.statement)?;
         let outcome = self.execute_inner(prepared, parameters).await;
         if outcome.is_err() {
@@ -257,14 +273,22 @@ impl Session {
         outcome
     }
 
-    async fn execute_inner(&self, prepared: &Prepared, parameters: Vec<ScalarValue>) -> Result<Outcome, QueryError> {
+    async fn execute_inner(
+        &self,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Outcome, QueryError> {
         let done = |tag: &str| Outcome::Done { tag: tag.to_owned(), reported: Vec::new(), warning: None };
         Ok(match &*prepared.statement.kind {
             Kind::Query(_) | Kind::Explain { .. } => {
                 if parameters.len() != prepared.parameter_types().len() {
                     return Err(QueryError::new(
                         SqlState::ProtocolViolation,
-                        format!("{} parameters given, {} expected", parameters.len(), prepared.parameter_types().len()),
+                        format!(
+                            "{} parameters given, {} expected",
+                            parameters.len(),
+                            prepared.parameter_types().len()
+                        ),
                     ));
                 }
                 let view = self.view().await?;
@@ -282,9 +306,11 @@ impl Session {
                 reported: self.settings.lock().set(name, None)?,
                 warning: None,
             },
-            Kind::Reset(None) => {
-                Outcome::Done { tag: "RESET".to_owned(), reported: self.settings.lock().reset_all(), warning: None }
-            }
+            Kind::Reset(None) => Outcome::Done {
+                tag: "RESET".to_owned(),
+                reported: self.settings.lock().reset_all(),
+                warning: None,
+            },
             Kind::Begin { tag } => {
                 let mut transaction = self.transaction.lock();
                 let nested = *transaction != TransactionStatus::Idle;
@@ -294,9 +320,10 @@ impl Session {
             }
             Kind::Commit | Kind::Rollback => {
                 let before = std::mem::replace(&mut *self.transaction.lock(), TransactionStatus::Idle);
-                let commit = matches!(*prepared.statement.kind, Kind::Commit) && before != TransactionStatus::Failed;
-                let warning =
-                    (before == TransactionStatus::Idle).then(|| "there is no transaction in progress".to_owned());
+                let commit =
+                    matches!(*prepared.statement.kind, Kind::Commit) && before != TransactionStatus::Failed;
+                let warning = (before == TransactionStatus::Idle)
+                    .then(|| "there is no transaction in progress".to_owned());
                 let tag = if commit { "COMMIT" } else { "ROLLBACK" };
                 Outcome::Done { tag: tag.to_owned(), reported: Vec::new(), warning }
             }
@@ -319,7 +346,9 @@ impl Session {
             _ => {
                 let planned = self.planned(&prepared.statement, &prepared.declared).await?;
                 let promised = prepared.planned.as_ref().map(|known| (&known.schema, &known.parameter_types));
-                if promised.is_some_and(|(schema, types)| *schema != planned.schema || *types != planned.parameter_types) {
+                if promised.is_some_and(|(schema, types)| {
+                    *schema != planned.schema || *types != planned.parameter_types
+                }) {
                     return Err(QueryError::new(
                         SqlState::FeatureNotSupported,
                         "cached plan must not change result type",
@@ -354,18 +383,24 @@ impl Session {
             match name {
                 Some(name) => {
                     let value = settings.get(name).ok_or_else(|| {
-                        QueryError::new(SqlState::UndefinedObject, format!("unrecognized configuration parameter \"{name}\""))
+                        QueryError::new(
+                            SqlState::UndefinedObject,
+                            format!("unrecognized configuration parameter \"{name}\""),
+                        )
                     })?;
                     (show_schema(Some(name)), vec![Arc::new(StringArray::from(vec![value]))])
                 }
                 None => {
                     let (names, values): (Vec<_>, Vec<_>) = settings.all().unzip();
                     let blank = vec![""; names.len()];
-                    (show_schema(None), vec![
-                        Arc::new(StringArray::from(names)),
-                        Arc::new(StringArray::from(values)),
-                        Arc::new(StringArray::from(blank)),
-                    ])
+                    (
+                        show_schema(None),
+                        vec![
+                            Arc::new(StringArray::from(names)),
+                            Arc::new(StringArray::from(values)),
+                            Arc::new(StringArray::from(blank)),
+                        ],
+                    )
                 }
             }
         };
@@ -478,5 +513,7 @@ fn show_schema(name: Option<&str>) -> SchemaRef {
         Some(name) => vec![name],
         None => vec!["name", "setting", "description"],
     };
-    Arc::new(Schema::new(names.into_iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        names.into_iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>(),
+    ))
 }

@@ -42,7 +42,14 @@ const KNOWN: &[(&str, &str, Rule, bool)] = &[
     ("application_name", "", Rule::Text, true),
     ("bytea_output", "hex", Rule::Only("hex"), false),
     ("client_encoding", "UTF8", Rule::OneOf(&["UTF8", "UTF-8", "unicode"]), true),
-    ("client_min_messages", "notice", Rule::OneOf(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "info", "warning", "error"]), false),
+    (
+        "client_min_messages",
+        "notice",
+        Rule::OneOf(&[
+            "debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "info", "warning", "error",
+        ]),
+        false,
+    ),
     ("datestyle", "ISO, MDY", Rule::OneOf(&["iso", "iso, mdy", "iso, dmy", "iso, ymd"]), true),
     ("default_transaction_isolation", "repeatable read", Rule::Text, false),
     ("default_transaction_read_only", "on", Rule::Boolean, true),
@@ -77,11 +84,15 @@ impl Settings {
     pub(crate) fn new(user: &str, search_path: &[String], timeout: Option<Duration>) -> Self {
         let mut defaults: BTreeMap<&'static str, String> =
             KNOWN.iter().map(|(name, default, ..)| (*name, (*default).to_owned())).collect();
-        defaults.insert("server_version", format!("{SERVER_VERSION} (Lakeward {})", env!("CARGO_PKG_VERSION")));
+        defaults
+            .insert("server_version", format!("{SERVER_VERSION} (Lakeward {})", env!("CARGO_PKG_VERSION")));
         defaults.insert("server_version_num", "150000".to_owned());
         defaults.insert("session_authorization", user.to_owned());
         defaults.insert("search_path", search_path.join(", "));
-        defaults.insert("statement_timeout", timeout.map_or_else(|| "0".to_owned(), |t| format!("{}ms", t.as_millis())));
+        defaults.insert(
+            "statement_timeout",
+            timeout.map_or_else(|| "0".to_owned(), |t| format!("{}ms", t.as_millis())),
+        );
         Self { defaults, changed: BTreeMap::new(), generation: 0 }
     }
 
@@ -110,7 +121,11 @@ impl Settings {
     }
 
     /// Sets (or with None resets) one setting; answers what the client must be told.
-    pub(crate) fn set(&mut self, name: &str, value: Option<&str>) -> Result<Vec<(String, String)>, QueryError> {
+    pub(crate) fn set(
+        &mut self,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<Vec<(String, String)>, QueryError> {
         let Some((known, _, rule, report)) = KNOWN.iter().find(|(known, ..)| *known == name) else {
             return Err(QueryError::new(
                 SqlState::UndefinedObject,
@@ -118,7 +133,10 @@ impl Settings {
             ));
         };
         if *rule == Rule::ReadOnly {
-            return Err(QueryError::new(SqlState::InvalidParameterValue, format!("parameter \"{name}\" cannot be changed")));
+            return Err(QueryError::new(
+                SqlState::InvalidParameterValue,
+                format!("parameter \"{name}\" cannot be changed"),
+            ));
         }
         match value {
             None => {
@@ -167,7 +185,10 @@ fn display_name(name: &str) -> &str {
 
 fn accept(name: &str, rule: Rule, value: &str) -> Result<String, QueryError> {
     let refuse = || {
-        Err(QueryError::new(SqlState::InvalidParameterValue, format!("invalid value for parameter \"{name}\": \"{value}\"")))
+        Err(QueryError::new(
+            SqlState::InvalidParameterValue,
+            format!("invalid value for parameter \"{name}\": \"{value}\""),
+        ))
     };
     let lower = value.trim().to_ascii_lowercase();
     match rule {
@@ -196,7 +217,10 @@ fn accept(name: &str, rule: Rule, value: &str) -> Result<String, QueryError> {
 /// An IANA name or an offset, in the form the engine takes.
 fn time_zone(value: &str) -> Option<String> {
     let value = value.trim();
-    if value.eq_ignore_ascii_case("utc") || value.eq_ignore_ascii_case("gmt") || value.eq_ignore_ascii_case("z") {
+    if value.eq_ignore_ascii_case("utc")
+        || value.eq_ignore_ascii_case("gmt")
+        || value.eq_ignore_ascii_case("z")
+    {
         return Some("UTC".to_owned());
     }
     value.parse::<arrow::array::timezone::Tz>().ok().map(|_| value.to_owned())
@@ -242,13 +266,19 @@ mod tests {
         assert_eq!(settings.set("lakeward.policy", Some("off")).unwrap_err().state.code(), "42704");
         assert_eq!(settings.set("row_security", Some("off")).unwrap_err().state.code(), "22023");
         assert_eq!(settings.set("session_authorization", Some("stella")).unwrap_err().state.code(), "22023");
-        assert_eq!(settings.set("datafusion.explain.show_statistics", Some("true")).unwrap_err().state.code(), "42704");
+        assert_eq!(
+            settings.set("datafusion.explain.show_statistics", Some("true")).unwrap_err().state.code(),
+            "42704"
+        );
     }
 
     #[test]
     fn values_are_checked_and_reported() {
         let mut settings = settings();
-        assert_eq!(settings.set("timezone", Some("Europe/London")).unwrap(), [("TimeZone".to_owned(), "Europe/London".to_owned())]);
+        assert_eq!(
+            settings.set("timezone", Some("Europe/London")).unwrap(),
+            [("TimeZone".to_owned(), "Europe/London".to_owned())]
+        );
         assert!(settings.set("timezone", Some("Mars/Base")).is_err());
         assert!(settings.set("statement_timeout", Some("soon")).is_err());
         settings.set("statement_timeout", Some("2s")).unwrap();

@@ -148,7 +148,9 @@ fn queries(coordinator: &Coordinator, lake: &GovernedLake, schema: &SchemaRef) -
         crate::registry::State::Failed(code) => Some(*code),
         _ => None,
     };
-    let time = |values: Vec<Option<i64>>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC")) };
+    let time = |values: Vec<Option<i64>>| -> ArrayRef {
+        Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC"))
+    };
     let number = |values: Vec<u64>| -> ArrayRef {
         Arc::new(values.into_iter().map(|value| i64::try_from(value).ok()).collect::<Int64Array>())
     };
@@ -175,14 +177,21 @@ fn lake_tables(lake: &GovernedLake, schema: &SchemaRef) -> Result<RecordBatch> {
         TableState::Available(table) => Some(Arc::clone(table)),
         TableState::Unavailable { .. } => None,
     };
-    let tags: Vec<Option<String>> = entries.iter().map(|entry| available(entry).map(|t| t.tags().join(", "))).collect();
+    let tags: Vec<Option<String>> =
+        entries.iter().map(|entry| available(entry).map(|t| t.tags().join(", "))).collect();
     let number = |values: Vec<Option<u64>>| -> ArrayRef {
-        Arc::new(values.into_iter().map(|value| value.and_then(|v| i64::try_from(v).ok())).collect::<Int64Array>())
+        Arc::new(
+            values.into_iter().map(|value| value.and_then(|v| i64::try_from(v).ok())).collect::<Int64Array>(),
+        )
     };
     let arrays = vec![
         text(entries.iter().map(|entry| Some(entry.schema.as_str()))),
         text(entries.iter().map(|entry| Some(entry.name.as_str()))),
-        text(entries.iter().map(|entry| Some(if available(entry).is_some() { "available" } else { "unavailable" }))),
+        text(
+            entries
+                .iter()
+                .map(|entry| Some(if available(entry).is_some() { "available" } else { "unavailable" })),
+        ),
         text(entries.iter().map(|entry| match &entry.state {
             TableState::Unavailable { reason } => Some(reason.as_str()),
             TableState::Available(_) => None,

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use crate::coordinator::Coordinator;
 use crate::error::{QueryError, SqlState};
+use crate::failure;
 use crate::governed::{GovernedCatalog, GovernedCatalogList, GovernedLake, SEARCH_PATH, visible_schemas};
 use crate::pg_catalog::{self, VisibleCatalog, VisibleColumn, VisibleSchema, VisibleTable};
 use crate::plan::Planned;
@@ -63,7 +64,11 @@ impl View {
             let settings = settings.lock();
             (settings.generation(), settings.get("timezone").map(str::to_owned), settings.search_path())
         };
-        let key = ViewKey { epoch: lake.resolved.snapshot().epoch(), generation: lake.catalog.generation, settings: generation };
+        let key = ViewKey {
+            epoch: lake.resolved.snapshot().epoch(),
+            generation: lake.catalog.generation,
+            settings: generation,
+        };
         let options = coordinator.options();
         let is_operator = lake.resolved.may_read("system", "plans");
         let visible = Arc::new(visible_catalog(&options.database, &lake));
@@ -95,8 +100,10 @@ impl View {
             .with_analyzer_rule(pg_catalog::analyzer_rule())
             .build();
         state.table_factories_mut().clear();
+        crate::bounded::register(&mut state).map_err(|error| failure::planning(&error))?;
         let reader = Arc::clone(settings);
-        let read_setting = Arc::new(move |name: &str| reader.lock().get(&name.to_ascii_lowercase()).map(str::to_owned));
+        let read_setting =
+            Arc::new(move |name: &str| reader.lock().get(&name.to_ascii_lowercase()).map(str::to_owned));
         for function in pg_catalog::functions(&visible, read_setting) {
             state.register_udf(Arc::new(function)).map_err(|error| {
                 tracing::error!(%error, "a catalog function could not be registered");
@@ -132,27 +139,38 @@ fn visible_catalog(database: &str, lake: &GovernedLake) -> VisibleCatalog {
     let mut schemas: Vec<VisibleSchema> = Vec::new();
     for (entry, access) in lake.visible() {
         let table = match (&entry.state, &access) {
-            (TableState::Available(table), Access::Select(policy) | Access::Describe(policy)) => VisibleTable {
+            (TableState::Available(table), Access::Select(policy) | Access::Describe(policy)) => {
+                VisibleTable {
+                    name: entry.name.clone(),
+                    is_view: false,
+                    description: table.description().map(str::to_owned),
+                    columns: policy
+                        .schema()
+                        .fields()
+                        .iter()
+                        .map(|field| VisibleColumn {
+                            name: field.name().clone(),
+                            data_type: field.data_type().clone(),
+                            nullable: field.is_nullable(),
+                            description: table.column_description(field.name()).map(str::to_owned),
+                        })
+                        .collect(),
+                }
+            }
+            _ => VisibleTable {
                 name: entry.name.clone(),
                 is_view: false,
-                description: table.description().map(str::to_owned),
-                columns: policy
-                    .schema()
-                    .fields()
-                    .iter()
-                    .map(|field| VisibleColumn {
-                        name: field.name().clone(),
-                        data_type: field.data_type().clone(),
-                        nullable: field.is_nullable(),
-                        description: table.column_description(field.name()).map(str::to_owned),
-                    })
-                    .collect(),
+                description: None,
+                columns: Vec::new(),
             },
-            _ => VisibleTable { name: entry.name.clone(), is_view: false, description: None, columns: Vec::new() },
         };
         match schemas.iter_mut().find(|schema| schema.name == entry.schema) {
             Some(schema) => schema.tables.push(table),
-            None => schemas.push(VisibleSchema { name: entry.schema.clone(), description: None, tables: vec![table] }),
+            None => schemas.push(VisibleSchema {
+                name: entry.schema.clone(),
+                description: None,
+                tables: vec![table],
+            }),
         }
     }
     schemas.push(system::visible_schema(lake));

@@ -60,8 +60,6 @@ pub(super) const TOO_MANY_CONNECTIONS: &str = "53300";
 pub(super) const CONFIGURATION_LIMIT_EXCEEDED: &str = "53400";
 /// 54000
 pub(super) const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
-/// 57014
-pub(super) const QUERY_CANCELED: &str = "57014";
 /// 57P01
 pub(super) const ADMIN_SHUTDOWN: &str = "57P01";
 /// XX000

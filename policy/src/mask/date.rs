@@ -68,16 +68,24 @@ impl Mask for TruncateDate {
             }};
         }
         Ok(match raw.data_type() {
-            DataType::Date32 => Arc::new(raw.as_primitive::<Date32Type>().unary_opt::<_, Date32Type>(|day| {
-                self.day(i64::from(day)).and_then(|d| i32::try_from(d).ok())
-            })),
+            DataType::Date32 => {
+                Arc::new(raw.as_primitive::<Date32Type>().unary_opt::<_, Date32Type>(|day| {
+                    self.day(i64::from(day)).and_then(|d| i32::try_from(d).ok())
+                }))
+            }
             DataType::Date64 => Arc::new(raw.as_primitive::<Date64Type>().unary_opt::<_, Date64Type>(|ms| {
                 self.day(ms.div_euclid(86_400_000)).and_then(|d| d.checked_mul(86_400_000))
             })),
             DataType::Timestamp(TimeUnit::Second, zone) => instants!(TimestampSecondType, 1, zone),
-            DataType::Timestamp(TimeUnit::Millisecond, zone) => instants!(TimestampMillisecondType, 1_000, zone),
-            DataType::Timestamp(TimeUnit::Microsecond, zone) => instants!(TimestampMicrosecondType, 1_000_000, zone),
-            DataType::Timestamp(TimeUnit::Nanosecond, zone) => instants!(TimestampNanosecondType, 1_000_000_000, zone),
+            DataType::Timestamp(TimeUnit::Millisecond, zone) => {
+                instants!(TimestampMillisecondType, 1_000, zone)
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+                instants!(TimestampMicrosecondType, 1_000_000, zone)
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+                instants!(TimestampNanosecondType, 1_000_000_000, zone)
+            }
             other => return datafusion::common::internal_err!("date mask on {other}"),
         })
     }

@@ -105,7 +105,9 @@ fn map_text(raw: &ArrayRef, mut map: impl FnMut(&str, &mut String)) -> Result<Ar
         }};
     }
     Ok(match raw.data_type() {
-        DataType::Utf8 => each!(raw.as_string::<i32>(), StringBuilder::with_capacity(raw.len(), raw.len() * 8)),
+        DataType::Utf8 => {
+            each!(raw.as_string::<i32>(), StringBuilder::with_capacity(raw.len(), raw.len() * 8))
+        }
         DataType::LargeUtf8 => {
             each!(raw.as_string::<i64>(), LargeStringBuilder::with_capacity(raw.len(), raw.len() * 8))
         }

@@ -22,7 +22,11 @@ struct OutwardPostcode;
 struct Zip3;
 
 pub(super) fn outward(raw: &DataType) -> Result<Arc<dyn Mask>, String> {
-    if is_text(raw) { Ok(Arc::new(OutwardPostcode)) } else { Err(wrong_type("outward_postcode", "text", raw)) }
+    if is_text(raw) {
+        Ok(Arc::new(OutwardPostcode))
+    } else {
+        Err(wrong_type("outward_postcode", "text", raw))
+    }
 }
 
 pub(super) fn zip3(raw: &DataType) -> Result<Arc<dyn Mask>, String> {
@@ -71,7 +75,8 @@ impl Mask for Zip3 {
             let value = value.trim();
             let digits = value.as_bytes();
             let five = digits.len() >= 5 && digits[..5].iter().all(u8::is_ascii_digit);
-            let rest = digits.len() == 5 || (digits.len() == 10 && digits[5] == b'-' && digits[6..].iter().all(u8::is_ascii_digit));
+            let rest = digits.len() == 5
+                || (digits.len() == 10 && digits[5] == b'-' && digits[6..].iter().all(u8::is_ascii_digit));
             if five && rest {
                 let area = &value[..3];
                 out.push_str(if SMALL_ZIP3.contains(&area) { "000" } else { area });

@@ -26,6 +26,15 @@ impl MaskKey {
         }
         Ok(Self(bytes))
     }
+
+    /// Tells whether a key changed; says nothing of its bytes.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        use sha2::Digest;
+        let mut hash = Sha256::new();
+        hash.update(b"lakeward mask key fingerprint");
+        hash.update(self.0.as_slice());
+        hash.finalize().into()
+    }
 }
 
 impl fmt::Debug for MaskKey {
@@ -46,15 +55,16 @@ impl fmt::Debug for TokenMask {
 }
 
 pub(super) fn build(domain: &str, key: Arc<MaskKey>, raw: &DataType) -> Result<Arc<dyn Mask>, String> {
-    let supported = is_text(raw)
-        || matches!(raw, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64);
+    let supported =
+        is_text(raw) || matches!(raw, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64);
     if !supported {
         return Err(wrong_type("token", "text and integer", raw));
     }
     if domain.is_empty() {
         return Err("mask `token` needs a domain that is not empty".to_owned());
     }
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key.0).map_err(|_| "the key has an unusable length".to_owned())?;
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(&key.0).map_err(|_| "the key has an unusable length".to_owned())?;
     // The length keeps (domain, value) pairs apart whatever they contain.
     mac.update(&(domain.len() as u64).to_le_bytes());
     mac.update(domain.as_bytes());

@@ -15,23 +15,82 @@ fn mistakes_are_named_with_file_and_line() {
         ("version: 2\ngrants: []\n".to_owned(), 1, "version 2 is not known"),
         ("version: 1\n".to_owned(), 0, "no grants at all"),
         ("version: 1\ngrant: []\n".to_owned(), 2, "grant"),
-        ("version: 1\ngrants:\n  - { role: a, object: silver.*, action: select, effect: Deny }\n".to_owned(), 3, "allow"),
-        ("version: 1\ngrants:\n  - { role: a, object: patients, action: select }\n".to_owned(), 3, "schema.table"),
-        ("version: 1\ngrants:\n  - { role: a, object: silver.patient, action: select }\n".to_owned(), 3, "no table"),
-        ("version: 1\ngrants:\n  - { role: a, object: sliver.*, action: select }\n".to_owned(), 3, "no schema"),
-        (with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: tenant = 'a'\n"), 7, "tenant"),
-        (with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: 1 / cost > 0\n"), 7, "must not fail"),
-        (with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: name::int = 5\n"), 7, "can fail"),
-        (with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: cost\n"), 7, "true or false"),
-        (with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: principal.age = '1'\n"), 7, "principal.age"),
-        (with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: id in (select 1)\n"), 7, "subquery"),
-        (with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    to: [anaylst]\n    using: id = 1\n"), 8, "anaylst"),
-        (with_grant("masks:\n  - name: m\n    tag: pii.di\n    mask: { type: \"null\" }\n"), 6, "pii.di"),
-        (with_grant("masks:\n  - name: m\n    on: silver.patients\n    column: nhs\n    mask: { type: \"null\" }\n"), 7, "nhs"),
-        (with_grant("masks:\n  - name: m\n    on: silver.patients\n    column: cost\n    mask: { type: show_last, n: 2 }\n"), 8, "text"),
-        (with_grant("masks:\n  - name: m\n    tag: pii.id\n    mask: { type: token, domain: d, key: missing }\n"), 7, "missing"),
         (
-            with_grant("masks:\n  - name: m\n    tag: pii.id\n    mask: { type: \"null\" }\n  - name: n\n    on: silver.patients\n    column: nhs_number\n    mask: { type: zip3 }\n"),
+            "version: 1\ngrants:\n  - { role: a, object: silver.*, action: select, effect: Deny }\n"
+                .to_owned(),
+            3,
+            "allow",
+        ),
+        (
+            "version: 1\ngrants:\n  - { role: a, object: patients, action: select }\n".to_owned(),
+            3,
+            "schema.table",
+        ),
+        (
+            "version: 1\ngrants:\n  - { role: a, object: silver.patient, action: select }\n".to_owned(),
+            3,
+            "no table",
+        ),
+        (
+            "version: 1\ngrants:\n  - { role: a, object: sliver.*, action: select }\n".to_owned(),
+            3,
+            "no schema",
+        ),
+        (with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: tenant = 'a'\n"), 7, "tenant"),
+        (
+            with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: 1 / cost > 0\n"),
+            7,
+            "must not fail",
+        ),
+        (
+            with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: name::int = 5\n"),
+            7,
+            "can fail",
+        ),
+        (with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: cost\n"), 7, "true or false"),
+        (
+            with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: principal.age = '1'\n"),
+            7,
+            "principal.age",
+        ),
+        (
+            with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: id in (select 1)\n"),
+            7,
+            "subquery",
+        ),
+        (
+            with_grant(
+                "row_filters:\n  - name: f\n    on: [silver.*]\n    to: [anaylst]\n    using: id = 1\n",
+            ),
+            8,
+            "anaylst",
+        ),
+        (with_grant("masks:\n  - name: m\n    tag: pii.di\n    mask: { type: \"null\" }\n"), 6, "pii.di"),
+        (
+            with_grant(
+                "masks:\n  - name: m\n    on: silver.patients\n    column: nhs\n    mask: { type: \"null\" }\n",
+            ),
+            7,
+            "nhs",
+        ),
+        (
+            with_grant(
+                "masks:\n  - name: m\n    on: silver.patients\n    column: cost\n    mask: { type: show_last, n: 2 }\n",
+            ),
+            8,
+            "text",
+        ),
+        (
+            with_grant(
+                "masks:\n  - name: m\n    tag: pii.id\n    mask: { type: token, domain: d, key: missing }\n",
+            ),
+            7,
+            "missing",
+        ),
+        (
+            with_grant(
+                "masks:\n  - name: m\n    tag: pii.id\n    mask: { type: \"null\" }\n  - name: n\n    on: silver.patients\n    column: nhs_number\n    mask: { type: zip3 }\n",
+            ),
             11,
             "both apply",
         ),
@@ -88,8 +147,12 @@ async fn nothing_granted_means_invisible_and_deny_wins() {
 #[tokio::test]
 async fn a_filter_whose_attribute_is_missing_shows_nothing() {
     let table = securable(patients().schema());
-    let text = with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: name is distinct from principal.attr('ward')\n");
-    let Access::Select(policy) = resolve(&text, &table, &principal("x", None, &["analyst"])).await.access(&table) else {
+    let text = with_grant(
+        "row_filters:\n  - name: f\n    on: [silver.*]\n    using: name is distinct from principal.attr('ward')\n",
+    );
+    let Access::Select(policy) =
+        resolve(&text, &table, &principal("x", None, &["analyst"])).await.access(&table)
+    else {
         panic!("the table is granted");
     };
     assert!(policy.nothing);
@@ -98,7 +161,9 @@ async fn a_filter_whose_attribute_is_missing_shows_nothing() {
 #[tokio::test]
 async fn a_principals_values_are_values_never_sql() {
     let table = securable(patients().schema());
-    let text = with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: tenant_id = principal.tenant\n");
+    let text = with_grant(
+        "row_filters:\n  - name: f\n    on: [silver.*]\n    using: tenant_id = principal.tenant\n",
+    );
     let who = principal("x", Some("a' or '1'='1"), &["analyst"]);
     let Access::Select(policy) = resolve(&text, &table, &who).await.access(&table) else { panic!("granted") };
     let filter = policy.row_filter.as_ref().expect("a filter").to_string();
@@ -108,7 +173,9 @@ async fn a_principals_values_are_values_never_sql() {
 #[tokio::test]
 async fn a_table_that_appears_later_and_does_not_fit_shows_nothing() {
     let fits = securable(patients().schema());
-    let text = with_grant("row_filters:\n  - name: f\n    on: [silver.*]\n    using: tenant_id = principal.tenant\n");
+    let text = with_grant(
+        "row_filters:\n  - name: f\n    on: [silver.*]\n    using: tenant_id = principal.tenant\n",
+    );
     let resolved = resolve(&text, &fits, &principal("x", Some("a"), &["analyst"])).await;
     let mut later = fits.clone();
     later.table = "later".to_owned();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Int32Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Date32Array, Int32Array, Int64Array, LargeStringArray, StringArray,
+    StringViewArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
 use zeroize::Zeroizing;
@@ -61,17 +61,21 @@ fn the_null_mask_hides_everything() {
 #[test]
 fn last_characters_are_shown_unless_they_are_all_there_is() {
     let spec = MaskSpec::ShowLast { n: 4 };
-    assert_eq!(texts(&spec, &[Some("9990000018"), Some("0018"), Some("é8"), Some("ünïcödé")]), [
-        Some("******0018".to_owned()),
-        Some("****".to_owned()),
-        Some("**".to_owned()),
-        Some("***cödé".to_owned()),
-    ]);
+    assert_eq!(
+        texts(&spec, &[Some("9990000018"), Some("0018"), Some("é8"), Some("ünïcödé")]),
+        [
+            Some("******0018".to_owned()),
+            Some("****".to_owned()),
+            Some("**".to_owned()),
+            Some("***cödé".to_owned()),
+        ]
+    );
 }
 
 #[test]
 fn tokens_are_stable_keyed_and_apart_by_domain() {
-    let [Some(a), Some(again), Some(b)] = &texts(&token("d", "k"), &[Some("1"), Some("1"), Some("2")])[..] else {
+    let [Some(a), Some(again), Some(b)] = &texts(&token("d", "k"), &[Some("1"), Some("1"), Some("2")])[..]
+    else {
         panic!("three tokens");
     };
     assert_eq!(a, again);
@@ -89,7 +93,10 @@ fn tokens_are_stable_keyed_and_apart_by_domain() {
 /// HMAC-SHA-256 computed by another implementation (Python's hmac) over the length-prefixed domain.
 #[test]
 fn tokens_follow_the_published_construction() {
-    assert_eq!(texts(&token("patient", "k"), &[Some("9990000018")]), [Some("394dbf20bd709529289370ff6e71ba5e".to_owned())]);
+    assert_eq!(
+        texts(&token("patient", "k"), &[Some("9990000018")]),
+        [Some("394dbf20bd709529289370ff6e71ba5e".to_owned())]
+    );
 }
 
 #[test]
@@ -111,9 +118,15 @@ fn postcodes_lose_their_inward_part() {
 
 #[test]
 fn zip_codes_keep_three_digits_and_small_areas_none() {
-    for (raw, shown) in
-        [("60614", "606"), ("60614-1234", "606"), ("03601", "000"), ("89312", "000"), ("6061", ""), ("60614-12", ""), ("SW1A 1AA", "")]
-    {
+    for (raw, shown) in [
+        ("60614", "606"),
+        ("60614-1234", "606"),
+        ("03601", "000"),
+        ("89312", "000"),
+        ("6061", ""),
+        ("60614-12", ""),
+        ("SW1A 1AA", ""),
+    ] {
         assert_eq!(texts(&MaskSpec::Zip3, &[Some(raw)]), [Some(shown.to_owned())], "{raw}");
     }
 }
@@ -121,15 +134,30 @@ fn zip_codes_keep_three_digits_and_small_areas_none() {
 #[test]
 fn dates_are_cut_to_their_year_or_month() {
     // 1969-11-27, 1970-01-01, 2024-02-29 and the ends of the type.
-    let raw: ArrayRef = Arc::new(Date32Array::from(vec![Some(-35), Some(0), Some(19_782), None, Some(i32::MAX), Some(i32::MIN)]));
+    let raw: ArrayRef = Arc::new(Date32Array::from(vec![
+        Some(-35),
+        Some(0),
+        Some(19_782),
+        None,
+        Some(i32::MAX),
+        Some(i32::MIN),
+    ]));
     let cut = |unit| {
-        let masked = mask(&MaskSpec::TruncateDate { to: unit }, &DataType::Date32).apply(&raw).expect("total");
+        let masked =
+            mask(&MaskSpec::TruncateDate { to: unit }, &DataType::Date32).apply(&raw).expect("total");
         masked.as_primitive::<Date32Type>().iter().collect::<Vec<_>>()
     };
     assert_eq!(cut(DateUnit::Year)[..4], [Some(-365), Some(0), Some(19_723), None]);
     assert_eq!(cut(DateUnit::Month)[..4], [Some(-61), Some(0), Some(19_754), None]);
-    let instants: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![Some(-1), Some(86_400_000_001), Some(i64::MAX), Some(i64::MIN)]));
-    let masked = mask(&MaskSpec::TruncateDate { to: DateUnit::Year }, instants.data_type()).apply(&instants).expect("total");
+    let instants: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![
+        Some(-1),
+        Some(86_400_000_001),
+        Some(i64::MAX),
+        Some(i64::MIN),
+    ]));
+    let masked = mask(&MaskSpec::TruncateDate { to: DateUnit::Year }, instants.data_type())
+        .apply(&instants)
+        .expect("total");
     let masked = masked.as_primitive::<TimestampMicrosecondType>();
     assert_eq!((masked.value(0), masked.value(1)), (-365 * 86_400_000_000, 0));
 }
@@ -143,7 +171,13 @@ fn a_mask_of_the_wrong_type_is_refused() {
         (MaskSpec::Constant { value: "x".to_owned() }, DataType::Int64),
         (MaskSpec::Zip3, DataType::Int32),
     ] {
-        assert!(build(&spec, &data_type, &|_| Some(Arc::new(MaskKey::new(Zeroizing::new(vec![1; 32])).expect("key")))).is_err(), "{spec:?}");
+        assert!(
+            build(&spec, &data_type, &|_| Some(Arc::new(
+                MaskKey::new(Zeroizing::new(vec![1; 32])).expect("key")
+            )))
+            .is_err(),
+            "{spec:?}"
+        );
     }
     assert!(MaskKey::new(Zeroizing::new(vec![1; 31])).is_err(), "a short key");
 }

@@ -27,10 +27,33 @@ pub(super) fn patients() -> RecordBatch {
     RecordBatch::try_from_iter(vec![
         ("id", Arc::new(Int64Array::from(vec![1, 2, 3, 4, 5, 6])) as ArrayRef),
         ("tenant_id", Arc::new(StringArray::from(vec!["a", "a", "a", "b", "b", "b"]))),
-        ("name", Arc::new(StringArray::from(vec![Some("Ann"), Some("Bo"), None, Some("Hidden"), Some("x'y"), Some("Zed")]))),
-        ("nhs_number", Arc::new(StringArray::from(vec!["9990000018", "9990000026", "9990000034", "not a number", "", "9990000042"]))),
+        (
+            "name",
+            Arc::new(StringArray::from(vec![
+                Some("Ann"),
+                Some("Bo"),
+                None,
+                Some("Hidden"),
+                Some("x'y"),
+                Some("Zed"),
+            ])),
+        ),
+        (
+            "nhs_number",
+            Arc::new(StringArray::from(vec![
+                "9990000018",
+                "9990000026",
+                "9990000034",
+                "not a number",
+                "",
+                "9990000042",
+            ])),
+        ),
         ("cost", Arc::new(Int64Array::from(vec![1, 2, 3, 7, 7, i64::MAX]))),
-        ("birth_date", Arc::new(Date32Array::from(vec![Some(0), Some(365), None, Some(-400), Some(20_000), Some(1)]))),
+        (
+            "birth_date",
+            Arc::new(Date32Array::from(vec![Some(0), Some(365), None, Some(-400), Some(20_000), Some(1)])),
+        ),
     ])
     .unwrap()
 }

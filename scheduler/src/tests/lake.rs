@@ -51,7 +51,8 @@ pub(super) fn write_table(path: &Path, version: u64, batch: &RecordBatch) {
     let log = path.join("_delta_log");
     std::fs::create_dir_all(&log).unwrap();
     let name = format!("part-{version}.parquet");
-    let mut writer = ArrowWriter::try_new(std::fs::File::create(path.join(&name)).unwrap(), batch.schema(), None).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(std::fs::File::create(path.join(&name)).unwrap(), batch.schema(), None).unwrap();
     writer.write(batch).unwrap();
     writer.close().unwrap();
     let size = std::fs::metadata(path.join(&name)).unwrap().len();
@@ -69,9 +70,11 @@ pub(super) fn write_table(path: &Path, version: u64, batch: &RecordBatch) {
             .collect();
         let schema = serde_json::json!({"type": "struct", "fields": fields}).to_string();
         lines.push(serde_json::json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}));
-        lines.push(serde_json::json!({"metaData": {"id": uuid::Uuid::new_v4().to_string(), "description": "People",
+        lines.push(
+            serde_json::json!({"metaData": {"id": uuid::Uuid::new_v4().to_string(), "description": "People",
             "format": {"provider": "parquet", "options": {}}, "schemaString": schema, "partitionColumns": [],
-            "configuration": {}, "createdTime": 0}}));
+            "configuration": {}, "createdTime": 0}}),
+        );
     }
     let stats = serde_json::json!({"numRecords": batch.num_rows()}).to_string();
     lines.push(serde_json::json!({"add": {"path": name, "partitionValues": {}, "size": size,
@@ -93,9 +96,12 @@ pub(super) fn people(ids: &[i64], tenant: &str) -> RecordBatch {
 pub(super) fn users() -> String {
     let verifier = ScramVerifier::generate("secret-enough").unwrap();
     let mut text = "version: 1\nusers:\n".to_owned();
-    for (name, tenant, role) in
-        [("alice", Some("a"), "analyst"), ("bob", Some("b"), "analyst"), ("stella", None, "steward"), ("oscar", None, "operator")]
-    {
+    for (name, tenant, role) in [
+        ("alice", Some("a"), "analyst"),
+        ("bob", Some("b"), "analyst"),
+        ("stella", None, "steward"),
+        ("oscar", None, "operator"),
+    ] {
         text.push_str(&format!("  - name: {name}\n    scram: \"{verifier}\"\n    roles: [{role}]\n"));
         if let Some(tenant) = tenant {
             text.push_str(&format!("    tenant: {tenant}\n"));
@@ -139,7 +145,9 @@ impl Lake {
             catalog.object_stores(),
         )
         .unwrap();
-        let audit = AuditLog::open(AuditOptions::new(root.join("audit"), zeroize::Zeroizing::new(vec![1; 32]))).unwrap();
+        let audit =
+            AuditLog::open(AuditOptions::new(root.join("audit"), zeroize::Zeroizing::new(vec![1; 32])))
+                .unwrap();
         let coordinator = Coordinator::start(CoordinatorParts {
             catalog: Arc::clone(&catalog),
             policies: Arc::new(policies),

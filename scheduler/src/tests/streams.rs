@@ -10,7 +10,7 @@ use crate::audit;
 use crate::session::{Outcome, Session};
 
 /// More rows than anyone waits for.
-const ENDLESS: &str = "SELECT a.value, b.value FROM generate_series(1, 100000) a, generate_series(1, 100000) b";
+const ENDLESS: &str = "SELECT a, b FROM generate_series(1, 100000) a, generate_series(1, 100000) b";
 
 async fn start(session: &Session, sql: &str) -> crate::result::QueryStream {
     let statement = session.parse(sql).unwrap().remove(0);
@@ -72,8 +72,31 @@ async fn a_shutdown_ends_statements_with_their_own_code() {
 async fn more_memory_than_there_is_is_an_error_of_its_own() {
     let lake = Lake::new().await;
     let alice = lake.login("alice").await;
-    let sql = "SELECT array_agg(repeat('x', 100000)) FROM generate_series(1, 100000)";
+    let sql = "SELECT array_agg(repeat('x', 1000)) FROM generate_series(1, 1000000)";
     assert_eq!(code(&alice, sql).await, "53200");
+}
+
+#[tokio::test]
+async fn a_function_cannot_take_memory_that_nobody_counts() {
+    let lake = Lake::new().await;
+    let alice = lake.login("alice").await;
+    for sql in [
+        "SELECT range(1, 2000000000)",
+        "SELECT range(2000000000)",
+        "SELECT repeat('x', 2000000000)",
+        "SELECT lpad('x', 2000000000)",
+        "SELECT repeat(name, 10000000) FROM silver.people",
+        "SELECT array_repeat(1, 2000000000)",
+        "SELECT array_length(range(1, 9000000000000000000, id)) FROM silver.people",
+    ] {
+        assert_eq!(code(&alice, sql).await, "54000", "{sql}");
+    }
+    assert!(
+        ask(&alice, "SELECT repeat('ab', 3), lpad('7', 3, '0'), range(1, 4)")
+            .await
+            .unwrap()
+            .contains("ababab | 007")
+    );
 }
 
 #[tokio::test]
@@ -90,7 +113,15 @@ async fn every_statement_is_in_the_trail_and_no_text_is_readable() {
     for entry in std::fs::read_dir(&directory).unwrap() {
         text.push_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default());
     }
-    for expected in ["\"type\":\"login\"", "\"type\":\"intent\"", "\"type\":\"outcome\"", "\"type\":\"denied\"", "row filter own", "mask names on name", "\"42P01\""] {
+    for expected in [
+        "\"type\":\"login\"",
+        "\"type\":\"intent\"",
+        "\"type\":\"outcome\"",
+        "\"type\":\"denied\"",
+        "row filter own",
+        "mask names on name",
+        "\"42P01\"",
+    ] {
         assert!(text.contains(expected), "{expected} in\n{text}");
     }
     assert!(!text.contains("Mrs Secret"));

@@ -116,30 +116,17 @@ fn scalar(array: &dyn Array, format: Format) -> Result<Cell<'_>, EncodeError> {
         DataType::UInt8 => integer!(array, format, UInt8Type, i16),
         DataType::UInt16 => integer!(array, format, UInt16Type, i32),
         DataType::UInt32 => integer!(array, format, UInt32Type, i64),
-        DataType::UInt64 => primitive::<UInt64Type>(
-            array,
-            format,
-            |value, out| number::integer(value, out),
-            |value, out| number::decimal_binary(value.into(), 0, out),
-        ),
-        DataType::Float32 => primitive::<Float32Type>(
-            array,
-            format,
-            |value, out| number::float4(value, out),
-            |value, out| {
-                out.extend_from_slice(&value.to_be_bytes());
-                Ok(())
-            },
-        ),
-        DataType::Float64 => primitive::<Float64Type>(
-            array,
-            format,
-            |value, out| number::float8(value, out),
-            |value, out| {
-                out.extend_from_slice(&value.to_be_bytes());
-                Ok(())
-            },
-        ),
+        DataType::UInt64 => primitive::<UInt64Type>(array, format, number::integer, |value, out| {
+            number::decimal_binary(value.into(), 0, out)
+        }),
+        DataType::Float32 => primitive::<Float32Type>(array, format, number::float4, |value, out| {
+            out.extend_from_slice(&value.to_be_bytes());
+            Ok(())
+        }),
+        DataType::Float64 => primitive::<Float64Type>(array, format, number::float8, |value, out| {
+            out.extend_from_slice(&value.to_be_bytes());
+            Ok(())
+        }),
         DataType::Decimal32(_, scale) => {
             let scale = i32::from(*scale);
             decimal!(array, format, Decimal32Type, scale, number::decimal_text, number::decimal_binary)

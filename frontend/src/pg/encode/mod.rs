@@ -115,7 +115,7 @@ impl RowEncoder {
         if schema.fields().len() > usize::from(i16::MAX.unsigned_abs()) {
             return Err(WireError::error(PROGRAM_LIMIT_EXCEEDED, "the result has too many columns"));
         }
-        let columns = schema.fields().iter().map(|field| column(field)).collect::<Result<_, _>>()?;
+        let columns = schema.fields().iter().map(column).collect::<Result<_, _>>()?;
         Ok(Self { columns })
     }
 

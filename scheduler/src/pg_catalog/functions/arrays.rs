@@ -588,10 +588,8 @@ fn quantified(arrays: &[ArrayRef], comparison: Comparison, any: bool) -> Result<
         let mut decided = None;
         for position in 0..items.len() {
             let item = ScalarValue::try_from_array(&items, position)?;
-            match (value.is_null() || item.is_null())
-                .then_some(None)
-                .unwrap_or_else(|| value.partial_cmp(&item))
-            {
+            let ordering = if value.is_null() || item.is_null() { None } else { value.partial_cmp(&item) };
+            match ordering {
                 None => unknown = true,
                 Some(ordering) if comparison.holds(ordering) == any => {
                     decided = Some(any);

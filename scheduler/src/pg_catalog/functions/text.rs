@@ -145,7 +145,7 @@ fn json(cell: &Cell) -> String {
 
 fn json_object(_: &Environment, args: &[Cell]) -> Result<Cell> {
     let invalid = |text: &str| RewriteError::new(SqlState::InvalidParameterValue, text.to_string());
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(invalid("argument list must have even number of elements").into());
     }
     let mut pairs = Vec::new();

@@ -88,12 +88,12 @@ pub(super) fn rewrite(expr: &mut Expr, system: bool, tables: &Tables) -> Result<
         }
         Expr::Function(_) => function(expr, system)?,
         Expr::BinaryOp { .. } => binary(expr, system),
-        Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
-            if literal(right).is_some_and(|text| parse_literal(text).is_some()) {
-                // Read as an array of what it is compared with.
-                let example = call("make_array", vec![(**left).clone()]);
-                **right = call("__array_literal", vec![example, take(right)]);
-            }
+        Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. }
+            if literal(right).is_some_and(|text| parse_literal(text).is_some()) =>
+        {
+            // Read as an array of what it is compared with.
+            let example = call("make_array", vec![(**left).clone()]);
+            **right = call("__array_literal", vec![example, take(right)]);
         }
         // The engine plans `ARRAY[…]` without the columns of outer queries; the call is the same thing.
         Expr::Array(array) if system => *expr = call("make_array", std::mem::take(&mut array.elem)),

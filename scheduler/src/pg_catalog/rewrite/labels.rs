@@ -79,10 +79,8 @@ pub(super) fn name_columns(select: &mut Select) {
                     };
                 }
             }
-            SelectItem::ExprWithAlias { alias, .. } => {
-                if !seen.insert(fold(alias)) {
-                    *alias = Ident::with_quote('"', marked(&fold(alias), &mut number));
-                }
+            SelectItem::ExprWithAlias { alias, .. } if !seen.insert(fold(alias)) => {
+                *alias = Ident::with_quote('"', marked(&fold(alias), &mut number));
             }
             _ => {}
         }

@@ -27,7 +27,7 @@ pub use relations::reads_only_system_schemas;
 ///
 /// # Errors
 /// What is recognised and cannot be carried out is refused with 0A000.
-pub fn rewrite(statement: &mut Statement) -> Result<(), RewriteError> {
+pub(super) fn rewrite(statement: &mut Statement) -> Result<(), RewriteError> {
     relations::qualify(statement);
     let system = reads_only_system_schemas(statement);
     let mut rewriter = Rewriter { system, tables: Tables::default() };

@@ -1,4 +1,10 @@
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "tests build an engine context by hand"
+)]
 //! Clients' own statements, as they send them, against a small view.
 
 mod answers;
