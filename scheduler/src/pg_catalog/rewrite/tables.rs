@@ -102,7 +102,9 @@ fn replace(
     let Some(args) = args else { return Ok(()) };
     let array = match (function, args.as_slice()) {
         // The engine has these as tables; long series of constants are left to it.
-        ("generate_series" | "range", args) if !system && !ordinality && args.iter().all(is_constant) => {
+        ("generate_series" | "range", args)
+            if !ordinality && args.iter().all(is_constant) && (!system || is_long(args)) =>
+        {
             if let TableFactor::Table { name, alias, .. } = factor {
                 *name = ObjectName::from(vec![Ident::new(function)]);
                 let alias = alias.get_or_insert_with(|| table_alias(function));
@@ -173,6 +175,17 @@ fn is_constant(expr: &Expr) -> bool {
         Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) => true,
         Expr::UnaryOp { expr, .. } | Expr::Cast { expr, .. } | Expr::Nested(expr) => is_constant(expr),
         _ => false,
+    }
+}
+
+/// Series of more numbers than an array should hold; catalogue queries ask for a few dozen.
+fn is_long(args: &[Expr]) -> bool {
+    let number = |expr: &Expr| expr.to_string().parse::<i128>().ok();
+    let bounds: Vec<i128> = args.iter().filter_map(number).collect();
+    match bounds.as_slice() {
+        [stop] => stop.unsigned_abs() > 10_000,
+        [start, stop, ..] => stop.abs_diff(*start) > 10_000,
+        [] => false,
     }
 }
 
