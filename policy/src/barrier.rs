@@ -20,7 +20,7 @@ use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, conjunction};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::filter_pushdown::{
@@ -53,6 +53,9 @@ pub struct PolicyBarrierExec {
     input: Arc<dyn ExecutionPlan>,
     /// Total predicate over the input's columns; rows for which it is not TRUE do not exist.
     row_filter: Option<Arc<dyn PhysicalExpr>>,
+    /// What is evaluated: the row filter and those of the statement's predicates that are leakproof, so
+    /// that rows are copied once. The statement evaluates its own again above.
+    predicate: Option<Arc<dyn PhysicalExpr>>,
     /// The engine's own filter node over the same input: asked for estimates, never run.
     estimator: Option<FilterExec>,
     columns: Arc<[BarrierColumn]>,
@@ -98,7 +101,17 @@ impl PolicyBarrierExec {
             .map(|filter| FilterExec::try_new(Arc::clone(filter), Arc::clone(&input)))
             .transpose()?;
         let metrics = ExecutionPlanMetricsSet::new();
-        Ok(Self { table, input, row_filter, estimator, columns, schema, properties, metrics })
+        let predicate = row_filter.clone();
+        Ok(Self { table, input, row_filter, predicate, estimator, columns, schema, properties, metrics })
+    }
+
+    /// Evaluates leakproof predicates of the statement together with the row filter, where there is one.
+    #[must_use]
+    pub(crate) fn with_leakproof(mut self, predicates: Vec<Arc<dyn PhysicalExpr>>) -> Self {
+        if let Some(filter) = &self.row_filter {
+            self.predicate = Some(conjunction(std::iter::once(Arc::clone(filter)).chain(predicates)));
+        }
+        self
     }
 
     /// `schema.table`.
@@ -173,7 +186,7 @@ impl ExecutionPlan for PolicyBarrierExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        match &self.row_filter {
+        match &self.predicate {
             Some(filter) => f(filter),
             None => Ok(TreeNodeRecursion::Continue),
         }
@@ -199,13 +212,15 @@ impl ExecutionPlan for PolicyBarrierExec {
         if input.schema() != self.input.schema() {
             return internal_err!("the input of a barrier changed its columns");
         }
-        Ok(Arc::new(Self::try_new(
+        let mut replaced = Self::try_new(
             Arc::clone(&self.table),
             input,
             self.row_filter.clone(),
             Arc::clone(&self.columns),
             Arc::clone(&self.schema),
-        )?))
+        )?;
+        replaced.predicate.clone_from(&self.predicate);
+        Ok(Arc::new(replaced))
     }
 
     fn with_new_children(
@@ -230,7 +245,7 @@ impl ExecutionPlan for PolicyBarrierExec {
         Ok(Box::pin(BarrierStream {
             table: Arc::clone(&self.table),
             input: Some(input),
-            row_filter: self.row_filter.clone(),
+            predicate: self.predicate.clone(),
             raw,
             columns: Arc::clone(&self.columns),
             schema: Arc::clone(&self.schema),
@@ -326,7 +341,7 @@ struct BarrierStream {
     table: Arc<str>,
     /// None once it has ended: its resources go with it.
     input: Option<SendableRecordBatchStream>,
-    row_filter: Option<Arc<dyn PhysicalExpr>>,
+    predicate: Option<Arc<dyn PhysicalExpr>>,
     raw: Vec<usize>,
     columns: Arc<[BarrierColumn]>,
     schema: SchemaRef,
@@ -360,7 +375,7 @@ impl BarrierStream {
 
     /// Takes one input batch; answers what can leave at once.
     fn accept(&mut self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
-        let Some(filter) = &self.row_filter else {
+        let Some(filter) = &self.predicate else {
             let raw: Vec<_> = self.raw.iter().map(|index| Arc::clone(batch.column(*index))).collect();
             return self.mask(&raw, batch.num_rows()).map(Some);
         };

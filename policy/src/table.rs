@@ -117,7 +117,7 @@ impl TableProvider for PolicyTable {
             let input: Arc<dyn ExecutionPlan> = Arc::new(EmptyExec::new(Arc::new(raw.project(&shown)?)));
             let columns =
                 self.columns(&shown, |index| shown.iter().position(|i| *i == index).unwrap_or(index));
-            return self.seal(input, None, columns, schema);
+            return Ok(Arc::new(self.seal(input, None, columns, schema)?));
         }
 
         // What the filter reads is read, too; it does not leave.
@@ -127,11 +127,16 @@ impl TableProvider for PolicyTable {
                 needed.push(raw.index_of(&column.name)?);
             }
         }
+        let leakproof: Vec<Expr> =
+            filters.iter().filter(|filter| self.may_push(filter)).map(unqualified).collect::<Result<_>>()?;
+        if self.policy.row_filter.is_some() {
+            for column in leakproof.iter().flat_map(Expr::column_refs) {
+                needed.push(raw.index_of(&column.name)?);
+            }
+        }
         needed.sort_unstable();
         needed.dedup();
-
-        let mut pushed: Vec<Expr> =
-            filters.iter().filter(|filter| self.may_push(filter)).map(unqualified).collect::<Result<_>>()?;
+        let mut pushed = leakproof.clone();
         pushed.extend(self.policy.row_filter.iter().cloned());
         let pushed: Vec<Expr> = datafusion::logical_expr::utils::split_conjunction_owned(
             conjunction(pushed).unwrap_or_else(|| lit(true)),
@@ -162,7 +167,12 @@ impl TableProvider for PolicyTable {
             .transpose()?;
         let columns =
             self.columns(&shown, |index| needed.iter().position(|i| *i == index).unwrap_or(usize::MAX));
-        self.seal(input, row_filter, columns, schema)
+        let leakproof = leakproof
+            .iter()
+            .filter(|filter| row_filter.is_some() && !matches_patterns(filter))
+            .map(|filter| physical(state, filter, &input_schema))
+            .collect::<Result<_>>()?;
+        Ok(Arc::new(self.seal(input, row_filter, columns, schema)?.with_leakproof(leakproof)))
     }
 }
 
@@ -183,10 +193,16 @@ impl PolicyTable {
         row_filter: Option<Arc<dyn PhysicalExpr>>,
         columns: Arc<[BarrierColumn]>,
         schema: Arc<Schema>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    ) -> Result<PolicyBarrierExec> {
         let table = Arc::clone(&self.policy.table);
-        Ok(Arc::new(PolicyBarrierExec::try_new(table, input, row_filter, columns, schema)?))
+        PolicyBarrierExec::try_new(table, input, row_filter, columns, schema)
     }
+}
+
+/// LIKE costs more than the copy it may save, and it is evaluated again above.
+fn matches_patterns(filter: &Expr) -> bool {
+    use datafusion::common::tree_node::TreeNode as _;
+    filter.exists(|part| Ok(matches!(part, Expr::Like(_)))).unwrap_or(true)
 }
 
 /// The raw table knows its columns by bare name.
