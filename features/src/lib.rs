@@ -1,1 +1,1 @@
-// This is a stub lib.rs.
+//! One set of features for every dependency, kept by `cargo hakari`; there is no code here.
