@@ -332,7 +332,15 @@ fn scan_failed(table: &str, error: DataFusionError) -> DataFusionError {
     if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
         return error;
     }
-    tracing::error!(table, error = error.strip_backtrace(), "a scan failed");
+    // Errors of files name paths and sizes; those of values would put a patient's data into the log.
+    let detail = match error.find_root() {
+        DataFusionError::ParquetError(_)
+        | DataFusionError::ObjectStore(_)
+        | DataFusionError::IoError(_)
+        | DataFusionError::External(_) => error.strip_backtrace(),
+        _ => "a value could not be read as the table declares it".to_owned(),
+    };
+    tracing::error!(table, detail, "a scan failed");
     DataFusionError::External(Box::new(ScanFailed { table: table.to_owned() }))
 }
 

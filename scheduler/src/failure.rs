@@ -45,13 +45,26 @@ pub(crate) fn execution(error: &DataFusionError) -> QueryError {
             "the statement needs something that is not supported",
         ),
         DataFusionError::ParquetError(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
-            tracing::error!(error = error.strip_backtrace(), "reading or spilling failed");
+            tracing::error!(kind = kind(root(error)), "reading or spilling failed");
             QueryError::new(SqlState::IoError, "a file could not be read or written")
         }
         other => {
-            tracing::error!(error = other.strip_backtrace(), "a statement failed inside the engine");
+            tracing::error!(kind = kind(other), "a statement failed inside the engine");
             QueryError::new(SqlState::InternalError, "internal error; the log of the service says more")
         }
+    }
+}
+
+/// The class of an engine error, for logs: its text may quote a literal or a stored value.
+fn kind(error: &DataFusionError) -> &'static str {
+    match error {
+        DataFusionError::ParquetError(_) => "parquet",
+        DataFusionError::ObjectStore(_) => "object store",
+        DataFusionError::IoError(_) => "input or output",
+        DataFusionError::Internal(_) => "internal",
+        DataFusionError::Plan(_) => "plan",
+        DataFusionError::ExecutionJoin(_) => "a task that panicked or was aborted",
+        _ => "other",
     }
 }
 
@@ -99,7 +112,7 @@ fn external(source: &(dyn std::error::Error + Send + Sync + 'static)) -> QueryEr
     if let Some(unavailable) = source.downcast_ref::<Unavailable>() {
         return unavailable.to_error();
     }
-    tracing::error!(error = %source, "a statement failed");
+    tracing::error!("a statement failed with an error of an unknown kind");
     QueryError::new(SqlState::InternalError, "internal error; the log of the service says more")
 }
 
