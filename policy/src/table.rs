@@ -71,7 +71,8 @@ impl PolicyTable {
     }
 
     fn may_push(&self, filter: &Expr) -> bool {
-        is_leakproof(filter, &|column| self.is_unmasked(column))
+        // Who may see plans but no rows would read column bounds off the files that a predicate leaves.
+        self.readable && is_leakproof(filter, &|column| self.is_unmasked(column))
     }
 }
 
