@@ -12,13 +12,20 @@ use url::Url;
 
 use crate::discovery::{Discovered, Sources, TableKey};
 use crate::error::{CatalogError, LoadError};
-use crate::log::{self, Limits, Probe};
+use crate::deletion::DeletionVectors;
+use crate::log::{self, Limits, LoadContext, Probe};
 use crate::options::{CatalogOptions, TableAnnotation};
+use crate::places::Places;
 use crate::snapshot::{CatalogSnapshot, TableEntry, TableSnapshot, TableState};
 use crate::stores::{Location, Stores};
+use crate::versions::VersionCache;
 
 /// Tables that are loaded or probed at once.
 const PARALLEL_LOADS: usize = 4;
+/// Memory for deletion vectors that scans share.
+const DELETION_VECTOR_BYTES: u64 = 64 << 20;
+/// Memory for the file indexes of older versions that were read lately.
+const OLDER_VERSION_BYTES: u64 = 128 << 20;
 
 /// All tables, kept current.
 ///
@@ -30,7 +37,7 @@ pub struct LakeCatalog {
     stores: Stores,
     annotations: BTreeMap<TableKey, TableAnnotation>,
     refresh_interval: std::time::Duration,
-    limits: Limits,
+    context: Arc<LoadContext>,
     current: ArcSwap<CatalogSnapshot>,
     /// Held for the whole of a refresh, so that two never overlap.
     tracked: Mutex<BTreeMap<TableKey, Tracked>>,
@@ -66,17 +73,23 @@ impl LakeCatalog {
                 return Err(CatalogError::DuplicateAnnotation { schema: key.schema, table: key.name });
             }
         }
+        let context = Arc::new(LoadContext {
+            limits: Limits { load: options.load_timeout, request: options.request_timeout },
+            places: Arc::new(Places::new(sources.folders())),
+            vectors: Arc::new(DeletionVectors::new(DELETION_VECTOR_BYTES)),
+            versions: VersionCache::new(OLDER_VERSION_BYTES),
+        });
         let catalog = Arc::new(Self {
             sources,
             stores,
             annotations,
             refresh_interval: options.refresh_interval,
-            limits: Limits { load: options.load_timeout, request: options.request_timeout },
+            context,
             current: ArcSwap::default(),
             tracked: Mutex::default(),
         });
         let mut tracked = catalog.tracked.lock().await;
-        let mut found = catalog.sources.discover(&BTreeSet::new(), catalog.limits).await;
+        let mut found = catalog.sources.discover(&BTreeSet::new(), catalog.context.limits).await;
         if let Some((_, error)) = found.unreadable.pop() {
             return Err(error);
         }
@@ -113,7 +126,7 @@ impl LakeCatalog {
             .map(|table| table.location.url.to_string())
             .collect();
         let Discovered { mut tables, conflicts, unreadable } =
-            self.sources.discover(&known, self.limits).await;
+            self.sources.discover(&known, self.context.limits).await;
         for conflict in conflicts {
             tracing::warn!(
                 table = %conflict.key,
@@ -185,10 +198,10 @@ impl LakeCatalog {
         let annotation = self.annotations.get(key);
         let loaded = match &last {
             Some(Tracked { state: TrackedState::Loaded(table), .. }) => {
-                let next = match log::probe(&location, &table.log, self.limits).await {
+                let next = match log::probe(&location, &table.log, self.context.limits).await {
                     Ok(Probe::Unchanged) => return last,
-                    Ok(Probe::Newer) => log::update(&location, &table.log, annotation, self.limits).await,
-                    Ok(Probe::Replaced) => log::load(&location, annotation, self.limits).await,
+                    Ok(Probe::Newer) => log::update(&location, &table.log, annotation, &self.context).await,
+                    Ok(Probe::Replaced) => log::load(&location, annotation, &self.context).await,
                     Err(error) => Err(error),
                 };
                 match next {
@@ -203,13 +216,13 @@ impl LakeCatalog {
             Some(Tracked { state: TrackedState::Failed { error, fingerprint }, .. })
                 if !error.is_transient() && fingerprint.is_some() =>
             {
-                let now = log::fingerprint(&location, self.limits).await.ok();
+                let now = log::fingerprint(&location, self.context.limits).await.ok();
                 if now == *fingerprint {
                     return last;
                 }
-                log::load(&location, annotation, self.limits).await
+                log::load(&location, annotation, &self.context).await
             }
-            _ => log::load(&location, annotation, self.limits).await,
+            _ => log::load(&location, annotation, &self.context).await,
         };
         let state = match loaded {
             Ok(log) => {
@@ -226,7 +239,7 @@ impl LakeCatalog {
             Err(LoadError::NoLog) if !self.sources.is_explicit(key) => return None,
             Err(error) => {
                 tracing::warn!(table = %key, %error, "table is unavailable");
-                let fingerprint = log::fingerprint(&location, self.limits).await.ok();
+                let fingerprint = log::fingerprint(&location, self.context.limits).await.ok();
                 TrackedState::Failed { error, fingerprint }
             }
         };

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::array::timezone::Tz;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::datasource::table_schema::TableSchema;
-use delta_kernel::engine::arrow_conversion::TryIntoArrow as _;
 use delta_kernel::schema::{DataType as KernelType, MetadataValue, StructField};
 use delta_kernel::snapshot::SnapshotRef;
+use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
 use crate::error::LoadError;
 use crate::options::TableAnnotation;
+use crate::shape::{FieldShape, FileColumns, MatchBy, Shape, advertised};
 
 /// Table property and column metadata key: tags, separated by commas.
 const TAGS_KEY: &str = "lakeward.tags";
@@ -18,26 +20,35 @@ const TAGS_KEY: &str = "lakeward.tags";
 const COMMENT_KEY: &str = "comment";
 
 /// What a table version looks like, apart from its files.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TableDefinition {
     /// Advertised: columns in the order of the table, no metadata, strings as views.
     pub(crate) schema: SchemaRef,
-    /// The same columns as a scan has them: those in the files, then the partition columns.
+    /// The same columns as a scan has them: those in the files, then the partition columns, all by
+    /// their physical names, which are what files and log call them.
     pub(crate) scan_schema: TableSchema,
     /// For each advertised column its position in the scan's schema.
     pub(crate) scan_positions: Vec<usize>,
-    /// In the table's partition order.
+    /// For each column of the scan's schema its advertised name.
+    pub(crate) scan_names: Vec<String>,
+    /// Shapes of the file columns, in the order of the scan's schema.
+    pub(crate) file_columns: Arc<FileColumns>,
+    /// Advertised names, in the table's partition order.
     pub(crate) partition_columns: Vec<String>,
-    /// File columns that the log keeps statistics of.
+    /// Time zone of partition values that name none; UTC unless configured.
+    pub(crate) partition_zone: Option<Tz>,
+    /// File columns that the log keeps statistics of, by physical name.
     pub(crate) indexed_columns: Vec<String>,
     pub(crate) description: Option<String>,
     pub(crate) tags: Vec<String>,
     columns: BTreeMap<String, ColumnNotes>,
+    /// Physical names by advertised name.
+    physical_names: BTreeMap<String, String>,
     /// When the table was created, milliseconds since the epoch.
     pub(crate) created: Option<i64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct ColumnNotes {
     description: Option<String>,
     tags: Vec<String>,
@@ -50,51 +61,99 @@ impl TableDefinition {
     ) -> Result<Self, LoadError> {
         let configuration = snapshot.table_configuration();
         let metadata = configuration.metadata();
+        let mode = configuration.column_mapping_mode();
         let logical = snapshot.schema();
 
         let partition_columns = metadata.partition_columns().to_vec();
-        let mut file_fields: Vec<FieldRef> = Vec::new();
-        let mut fields: Vec<FieldRef> = Vec::new();
-        for field in logical.fields() {
-            let arrow: Field = field.try_into_arrow()?;
-            let field = Arc::new(advertised(&arrow));
-            if !partition_columns.contains(field.name()) {
-                file_fields.push(Arc::clone(&field));
-            }
-            fields.push(field);
-        }
-        let mut partition_fields: Vec<FieldRef> = Vec::new();
-        for name in &partition_columns {
-            let field = fields
-                .iter()
-                .find(|field| field.name() == name)
-                .ok_or_else(|| LoadError::Broken(format!("partition column {name} is not in the schema")))?;
-            partition_fields.push(Arc::clone(field));
-        }
-        let scan_schema = TableSchema::builder(Arc::new(Schema::new(file_fields)))
-            .with_table_partition_cols(partition_fields)
-            .build();
-        let scan_positions = fields
+        let columns = logical
+            .fields()
+            .map(|field| Ok((advertised(field)?, FieldShape::new(field, mode))))
+            .collect::<Result<Vec<_>, LoadError>>()?;
+        let is_partition = |field: &FieldRef| partition_columns.contains(field.name());
+        let in_files: Vec<_> = columns.iter().filter(|(field, _)| !is_partition(field)).collect();
+        let partitions = partition_columns
             .iter()
-            .map(|field| scan_schema.table_schema().index_of(field.name()))
-            .collect::<Result<_, _>>()?;
+            .map(|name| {
+                let found = columns.iter().find(|(field, _)| field.name() == name);
+                found.ok_or_else(|| {
+                    LoadError::Broken(format!("partition column {name} is not in the schema"))
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let scanned: Vec<_> = in_files.iter().chain(&partitions).collect();
+        let match_by = MatchBy::of(mode);
+        let physical = |(field, shape): &(FieldRef, FieldShape)| {
+            let field = field.as_ref().clone().with_name(&shape.physical_name);
+            // The engine leaves out adapting a file whose schema is the scan's: with the ids in it, a
+            // file of the same names but other ids, or none, is not taken for one.
+            let ids = (match_by == MatchBy::Id).then_some(shape.id).flatten();
+            let ids = ids.map(|id| (PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string()));
+            Arc::new(field.with_metadata(ids.into_iter().collect()))
+        };
+        let file_fields: Vec<_> = in_files.iter().map(|column| physical(column)).collect();
+        let scan_schema = TableSchema::builder(Arc::new(Schema::new(file_fields)))
+            .with_table_partition_cols(partitions.iter().map(|column| physical(column)).collect::<Vec<_>>())
+            .build();
+        let scan_names: Vec<String> = scanned.iter().map(|(field, _)| field.name().clone()).collect();
+        let scan_positions = columns
+            .iter()
+            .filter_map(|(field, _)| scan_names.iter().position(|name| name == field.name()))
+            .collect();
+        let indexed_columns = indexed_columns(snapshot)?
+            .into_iter()
+            .filter(|name| {
+                in_files.iter().any(|(_, c)| c.physical_name == *name && c.shape == Shape::Primitive)
+            })
+            .collect();
 
         let properties = snapshot.metadata_configuration();
         let mut definition = Self {
-            schema: Arc::new(Schema::new(fields)),
+            schema: Arc::new(Schema::new(columns.iter().map(|(f, _)| Arc::clone(f)).collect::<Vec<_>>())),
+            file_columns: Arc::new(FileColumns {
+                columns: in_files.iter().map(|(_, shape)| shape.clone()).collect(),
+                match_by,
+            }),
             scan_schema,
             scan_positions,
+            scan_names,
             partition_columns,
-            indexed_columns: indexed_columns(snapshot)?,
+            partition_zone: None,
+            indexed_columns,
             description: metadata.description().map(str::to_owned),
             tags: properties.get(TAGS_KEY).map(|tags| split_tags(tags)).unwrap_or_default(),
             columns: logical.fields().map(|field| (field.name.clone(), ColumnNotes::new(field))).collect(),
+            physical_names: columns
+                .iter()
+                .map(|(field, shape)| (field.name().clone(), shape.physical_name.clone()))
+                .collect(),
             created: metadata.created_time(),
         };
         if let Some(annotation) = annotation {
             definition.annotate(annotation)?;
         }
         Ok(definition)
+    }
+
+    /// This older definition with the descriptions and tags of `today` on top of its own. Columns are
+    /// the same when their names are, in the table or in the files.
+    pub(crate) fn as_of_today(&self, today: &Self) -> Self {
+        let mut definition = self.clone();
+        definition.description.clone_from(&today.description);
+        definition.partition_zone = today.partition_zone;
+        add_tags(&mut definition.tags, &today.tags);
+        for (name, notes) in &mut definition.columns {
+            let physical = self.physical_names.get(name);
+            let same = |other: &&String| {
+                *other == name || (physical.is_some() && today.physical_names.get(*other) == physical)
+            };
+            for (_, now) in today.columns.iter().filter(|(other, _)| same(other)) {
+                add_tags(&mut notes.tags, &now.tags);
+                if now.description.is_some() {
+                    notes.description.clone_from(&now.description);
+                }
+            }
+        }
+        definition
     }
 
     pub(crate) fn column_tags(&self, column: &str) -> &[String] {
@@ -110,6 +169,12 @@ impl TableDefinition {
             self.description.clone_from(&annotation.description);
         }
         add_tags(&mut self.tags, &annotation.tags);
+        if let Some(zone) = &annotation.partition_time_zone {
+            let zone = zone.parse().map_err(|_| {
+                LoadError::Misconfigured(format!("the configuration names an unknown time zone {zone}"))
+            })?;
+            self.partition_zone = Some(zone);
+        }
         for (name, column) in &annotation.columns {
             let notes = self.columns.get_mut(name).ok_or_else(|| {
                 LoadError::Misconfigured(format!(
@@ -188,39 +253,4 @@ fn indexed_columns(snapshot: &SnapshotRef) -> Result<Vec<String>, LoadError> {
         .filter(|field| matches!(field.data_type(), KernelType::Primitive(_)))
         .map(|field| field.name.clone())
         .collect())
-}
-
-/// The field as users see it. Strings and binaries of the top level are views, which is what the
-/// Parquet reader decodes fastest; nested ones stay as the files have them. Every field is nullable:
-/// files need not declare what the table promises, and not every writer enforces it.
-fn advertised(field: &Field) -> Field {
-    let data_type = match field.data_type() {
-        DataType::Utf8 => DataType::Utf8View,
-        DataType::Binary => DataType::BinaryView,
-        nested => without_metadata(nested),
-    };
-    Field::new(field.name(), data_type, true)
-}
-
-/// Metadata of fields would travel to clients; comments and tags have accessors of their own.
-fn without_metadata(data_type: &DataType) -> DataType {
-    let plain = |field: &FieldRef| {
-        let data_type = without_metadata(field.data_type());
-        Arc::new(Field::new(field.name(), data_type, true))
-    };
-    match data_type {
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain).collect()),
-        DataType::List(element) => DataType::List(plain(element)),
-        DataType::Map(entries, sorted) => {
-            // Entries and keys of a map cannot be null.
-            let DataType::Struct(pair) = entries.data_type() else { return data_type.clone() };
-            let pair = pair.iter().enumerate().map(|(part, field)| {
-                let field = plain(field);
-                if part == 0 { Arc::new(field.as_ref().clone().with_nullable(false)) } else { field }
-            });
-            let entries = Field::new(entries.name(), DataType::Struct(pair.collect()), false);
-            DataType::Map(Arc::new(entries), *sorted)
-        }
-        other => other.clone(),
-    }
 }

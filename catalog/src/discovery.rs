@@ -57,6 +57,11 @@ pub(crate) struct Discovered {
 }
 
 impl Sources {
+    /// The folders that the configuration names.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = Location> {
+        self.roots.iter().map(|(_, root)| root).chain(self.explicit.values()).cloned()
+    }
+
     pub(crate) fn open(
         roots: &[LayerRoot],
         tables: &[ExplicitTable],

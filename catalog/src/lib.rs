@@ -7,15 +7,18 @@
 
 mod catalog;
 mod definition;
+mod deletion;
 mod discovery;
 mod error;
 mod index;
 mod log;
 mod options;
-mod reader;
+mod places;
 mod scan;
+mod shape;
 mod snapshot;
 mod stores;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -24,3 +27,6 @@ pub use catalog::LakeCatalog;
 pub use error::{CatalogError, DataFileError, data_file_error};
 pub use options::{CatalogOptions, ColumnAnnotation, ExplicitTable, LayerRoot, TableAnnotation};
 pub use snapshot::{CatalogSnapshot, SnapshotId, TableEntry, TableSnapshot, TableState};
+pub use versions::{
+    Commit, TableVersion, VersionError,
+};

@@ -66,6 +66,9 @@ pub struct TableAnnotation {
     pub description: Option<String>,
     /// Tags of the table.
     pub tags: Vec<String>,
+    /// Time zone (an IANA name) of timestamps in partition values that name none; UTC by default.
+    /// Writers put such values in the zone of their session, and nothing in the table says which.
+    pub partition_time_zone: Option<String>,
     /// Columns by name. A name that the table does not have makes the table unavailable: a tag that
     /// hangs nowhere would leave a column unprotected.
     pub columns: BTreeMap<String, ColumnAnnotation>,

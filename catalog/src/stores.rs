@@ -39,6 +39,13 @@ impl std::fmt::Debug for Store {
     }
 }
 
+impl Store {
+    /// What tells this store from others.
+    pub(crate) fn name(&self) -> Arc<str> {
+        Arc::from(self.url.as_str())
+    }
+}
+
 /// A folder in a store.
 #[derive(Debug, Clone)]
 pub(crate) struct Location {
@@ -170,7 +177,7 @@ pub(crate) async fn identity(
 }
 
 /// What tells two objects under one name apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ObjectIdentity {
     pub(crate) size: u64,
     pub(crate) modified: chrono::DateTime<chrono::Utc>,

@@ -3,32 +3,56 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringArray,
-    StructArray, TimestampMicrosecondArray, UInt64Array, new_null_array,
+    Array, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringBuilder,
+    StructArray, TimestampMicrosecondArray, UInt16Builder, UInt64Array, new_null_array,
 };
-use arrow::compute::{cast, concat_batches, is_null, not, nullif};
-use arrow::datatypes::{DataType, Decimal128Type, Int64Type, TimestampMicrosecondType};
-use object_store::path::Path;
+use arrow::compute::{cast, concat_batches, is_null, nullif};
+use arrow::datatypes::{DataType, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use url::Url;
 
-use super::FileIndex;
+use super::file::rows_left;
 use super::layout::{BoundKind, Layout};
+use super::partition::partition_values;
+use super::segment::Segment;
+use super::{FileIndex, LiveSegment};
 use crate::definition::TableDefinition;
+use crate::deletion::DeletionVector;
 use crate::error::LoadError;
+use crate::places::{FilePath, Places};
 
 /// Timestamps in statistics are rounded to milliseconds, in a direction that depends on the writer.
 const TIMESTAMP_SLACK_MICROS: i64 = 999;
 
 /// Collects the files of one replay.
-pub(crate) struct IndexBuilder {
+pub(crate) struct IndexBuilder<'a> {
     definition: Arc<TableDefinition>,
     layout: Arc<Layout>,
+    site: Site<'a>,
     chunks: Vec<RecordBatch>,
 }
 
-impl IndexBuilder {
-    pub(crate) fn new(definition: &Arc<TableDefinition>) -> Result<Self, LoadError> {
+/// What paths of a log are relative to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    /// The table's folder, ending in `/`.
+    pub(crate) table: &'a Url,
+    pub(crate) places: &'a Places,
+}
+
+impl<'a> IndexBuilder<'a> {
+    pub(crate) fn new(definition: &Arc<TableDefinition>, site: Site<'a>) -> Self {
         let layout = Arc::new(Layout::new(definition));
-        Ok(Self { definition: Arc::clone(definition), layout, chunks: Vec::new() })
+        Self { definition: Arc::clone(definition), layout, site, chunks: Vec::new() }
+    }
+
+    /// For files that come on top of those of `base`.
+    pub(crate) fn on(base: &FileIndex, site: Site<'a>) -> Self {
+        Self {
+            definition: Arc::clone(&base.definition),
+            layout: Arc::clone(&base.layout),
+            site,
+            chunks: Vec::new(),
+        }
     }
 
     /// Adds the files of one batch of the kernel's scan rows.
@@ -36,16 +60,22 @@ impl IndexBuilder {
         if rows.num_rows() == 0 {
             return Ok(());
         }
-        refuse_deletion_vectors(rows)?;
-        let stats = Stats::new(rows);
+        let vectors = Vectors::new(rows)?;
+        let stats = Stats::new(rows, &vectors)?;
+        let (places, paths) = self.paths(rows)?;
         let mut columns: Vec<ArrayRef> = vec![
-            paths(rows)?,
+            places,
+            paths,
             sizes(rows)?,
             modified(rows)?,
-            row_counts(rows, &stats)?,
-            stats.tight(rows.num_rows()),
+            stats.live_rows(),
+            stats.tight(),
+            Arc::clone(&vectors.stored),
+            Arc::clone(&vectors.offset),
+            Arc::clone(&vectors.size),
+            Arc::clone(&vectors.rows),
         ];
-        columns.extend(self.partition_values(rows)?);
+        columns.extend(partition_values(rows, &self.definition, &self.layout)?);
         for column in self.layout.indexed() {
             let field = self.layout.schema().field(column.bounds.min);
             let (min, max) = match column.bounds.kind {
@@ -66,49 +96,123 @@ impl IndexBuilder {
 
     pub(crate) fn finish(self) -> Result<FileIndex, LoadError> {
         let files = concat_batches(self.layout.schema(), &self.chunks)?;
-        FileIndex::ordered(&self.definition, &self.layout, &files)
+        let segment = LiveSegment::whole(Segment::ordered(&files)?);
+        FileIndex::new(&self.definition, &self.layout, vec![segment])
     }
 
-    fn partition_values(&self, rows: &RecordBatch) -> Result<Vec<ArrayRef>, LoadError> {
-        let names = &self.definition.partition_columns;
-        if names.is_empty() {
-            return Ok(Vec::new());
+    /// Places and paths.
+    fn paths(&self, rows: &RecordBatch) -> Result<(ArrayRef, ArrayRef), LoadError> {
+        let raw = column(rows, "path", &DataType::Utf8)?;
+        let raw = raw.as_string::<i32>();
+        let mut places = UInt16Builder::with_capacity(raw.len());
+        let mut paths = StringBuilder::with_capacity(raw.len(), raw.values().len());
+        for path in raw {
+            let path = self.site.parse(path.ok_or_else(|| missing("path"))?)?;
+            places.append_option(path.place);
+            paths.append_value(path.path);
         }
-        let parsed = struct_column(rows, "partitionValues_parsed")?;
-        names
-            .iter()
-            .zip(self.layout.partitions())
-            .map(|(name, column)| {
-                let values = parsed.column_by_name(name).ok_or_else(|| missing(name))?;
-                let values = cast(values, self.layout.schema().field(column).data_type())?;
-                empty_is_null(&values)
-            })
-            .collect()
+        Ok((Arc::new(places.finish()), Arc::new(paths.finish())))
     }
 }
 
-/// A path of the log, URL-decoded, relative to the table.
-pub(crate) fn decode_path(path: &str) -> Result<String, LoadError> {
-    if path.starts_with('/') || path.split('/').next().is_some_and(|first| first.contains(':')) {
-        return Err(LoadError::Unsupported(
-            "data files outside the table's folder (shallow clone)".to_owned(),
-        ));
+impl Site<'_> {
+    /// A path as the log writes it.
+    pub(crate) fn parse(&self, raw: &str) -> Result<FilePath, LoadError> {
+        FilePath::parse(raw, self.table, self.places)
     }
-    // Rejects `..` too.
-    let path = Path::from_url_path(path).map_err(|error| LoadError::Broken(error.to_string()))?;
-    Ok(path.to_string())
+}
+
+/// The deletion vectors of a batch.
+struct Vectors {
+    /// Kind of storage and path, see [`Layout::VECTOR`].
+    stored: ArrayRef,
+    offset: ArrayRef,
+    size: ArrayRef,
+    rows: ArrayRef,
+}
+
+impl Vectors {
+    fn new(rows: &RecordBatch) -> Result<Self, LoadError> {
+        let Some(vectors) = rows.column_by_name("deletionVector").and_then(|v| v.as_struct_opt()) else {
+            return Err(missing("deletionVector"));
+        };
+        let field = |name: &str, data_type: &DataType| -> Result<ArrayRef, LoadError> {
+            let values = vectors.column_by_name(name).ok_or_else(|| missing(name))?;
+            Ok(cast(&masked(values, vectors)?, data_type)?)
+        };
+        let storage = field("storageType", &DataType::Utf8)?;
+        let path = field("pathOrInlineDv", &DataType::Utf8)?;
+        let offset = field("offset", &DataType::Int32)?;
+        let size = field("sizeInBytes", &DataType::Int32)?;
+        let cardinality = field("cardinality", &DataType::Int64)?;
+        let mut stored = StringBuilder::new();
+        for row in 0..rows.num_rows() {
+            let (storage, path) = (storage.as_string::<i32>(), path.as_string::<i32>());
+            if storage.is_null(row) {
+                stored.append_null();
+                continue;
+            }
+            let (offsets, sizes) = (offset.as_primitive::<Int32Type>(), size.as_primitive::<Int32Type>());
+            let cardinalities = cardinality.as_primitive::<Int64Type>();
+            if path.is_null(row) || sizes.is_null(row) || cardinalities.is_null(row) {
+                return Err(LoadError::Broken("an incomplete deletion vector".to_owned()));
+            }
+            let (storage, path) = (storage.value(row), path.value(row));
+            // Made only to see that it can be: a table is refused when it is loaded, not when it is read.
+            let at = offsets.is_valid(row).then(|| offsets.value(row));
+            DeletionVector::new(storage, path, at, sizes.value(row), cardinalities.value(row))?;
+            stored.append_value(format!("{storage}{path}"));
+        }
+        Ok(Self { stored: Arc::new(stored.finish()), offset, size, rows: cardinality })
+    }
+
+    /// Rows that the file's vector removes; None without one.
+    fn removed(&self, row: usize) -> Option<i64> {
+        let removed = self.rows.as_primitive::<Int64Type>();
+        self.stored.is_valid(row).then(|| removed.value(row))
+    }
 }
 
 /// The statistics of a batch; absent ones give nulls.
 struct Stats<'a> {
     parsed: Option<&'a StructArray>,
-    rows: usize,
+    /// Rows in the file, those that a vector removes included.
+    file_rows: UInt64Array,
+    live_rows: UInt64Array,
+    tight: BooleanArray,
 }
 
 impl<'a> Stats<'a> {
-    fn new(rows: &'a RecordBatch) -> Self {
+    fn new(rows: &'a RecordBatch, vectors: &Vectors) -> Result<Self, LoadError> {
         let parsed = rows.column_by_name("stats_parsed").and_then(|stats| stats.as_struct_opt());
-        Self { parsed, rows: rows.num_rows() }
+        let mut stats = Self {
+            parsed,
+            file_rows: UInt64Array::new_null(rows.num_rows()),
+            live_rows: UInt64Array::new_null(0),
+            tight: BooleanArray::new_null(0),
+        };
+        stats.file_rows = match stats.field("numRecords")? {
+            Some(counts) => {
+                non_negative(cast(&counts, &DataType::Int64)?.as_primitive::<Int64Type>())
+            }
+            None => row_counts_of_text(rows)?,
+        };
+        stats.live_rows = (0..rows.num_rows())
+            .map(|row| {
+                let rows = stats.file_rows.is_valid(row).then(|| stats.file_rows.value(row));
+                rows_left(rows, vectors.removed(row))
+            })
+            .collect();
+        // Tight is the default. A file that has lost rows was described before.
+        let stated = stats.field("tightBounds")?;
+        let stated = stated.as_ref().and_then(|stated| stated.as_boolean_opt());
+        stats.tight = (0..rows.num_rows())
+            .map(|row| {
+                let stated = stated.is_none_or(|stated| stated.is_null(row) || stated.value(row));
+                Some(stated && vectors.removed(row).is_none_or(|removed| removed == 0))
+            })
+            .collect();
+        Ok(stats)
     }
 
     /// The array at `stats_parsed.<field>`, null where the statistics as a whole are.
@@ -130,26 +234,39 @@ impl<'a> Stats<'a> {
         };
         match values {
             Some(values) => Ok(cast(&values, data_type)?),
-            None => Ok(new_null_array(data_type, self.rows)),
+            None => Ok(new_null_array(data_type, self.file_rows.len())),
         }
     }
 
-    /// Null counts, unknown where the statistics are not tight.
+    /// Nulls among the live rows.
+    ///
+    /// Where the statistics are not tight, counts tell only of no row and of all rows (the
+    /// protocol's section "Per-file Statistics").
     fn null_counts(&self, column: &str) -> Result<ArrayRef, LoadError> {
         let counts = self.of("nullCount", column, &DataType::Int64)?;
-        let tight = self.tight(self.rows);
-        let counts = nullif(&counts, &not(tight.as_boolean())?)?;
-        Ok(non_negative(counts.as_primitive::<Int64Type>()))
+        let counts = non_negative(counts.as_primitive::<Int64Type>());
+        if self.tight.false_count() == 0 {
+            return Ok(Arc::new(counts));
+        }
+        let counts: UInt64Array = (0..counts.len())
+            .map(|row| match counts.is_valid(row).then(|| counts.value(row))? {
+                count if self.tight.value(row) => Some(count),
+                0 => Some(0),
+                count if self.file_rows.is_valid(row) && self.file_rows.value(row) == count => {
+                    self.live_rows.is_valid(row).then(|| self.live_rows.value(row))
+                }
+                _ => None,
+            })
+            .collect();
+        Ok(Arc::new(counts))
     }
 
-    /// Whether the statistics describe exactly the rows of the file, which is the default.
-    fn tight(&self, rows: usize) -> ArrayRef {
-        let stated = self.field("tightBounds").ok().flatten();
-        let tight: BooleanArray = match stated.as_ref().and_then(|stated| stated.as_boolean_opt()) {
-            Some(stated) => stated.iter().map(|tight| Some(tight.unwrap_or(true))).collect(),
-            None => BooleanArray::from(vec![true; rows]),
-        };
-        Arc::new(tight)
+    fn live_rows(&self) -> ArrayRef {
+        Arc::new(self.live_rows.clone())
+    }
+
+    fn tight(&self) -> ArrayRef {
+        Arc::new(self.tight.clone())
     }
 }
 
@@ -166,34 +283,13 @@ fn masked(child: &ArrayRef, parent: &StructArray) -> Result<ArrayRef, LoadError>
     Ok(nullif(child, &is_null(parent)?)?)
 }
 
-fn refuse_deletion_vectors(rows: &RecordBatch) -> Result<(), LoadError> {
-    let Some(vectors) = rows.column_by_name("deletionVector").and_then(|v| v.as_struct_opt()) else {
-        return Err(missing("deletionVector"));
-    };
-    let storage = vectors.column_by_name("storageType").ok_or_else(|| missing("storageType"))?;
-    if masked(storage, vectors)?.null_count() == rows.num_rows() {
-        return Ok(());
-    }
-    Err(LoadError::Unsupported("deletion vectors".to_owned()))
-}
-
-fn paths(rows: &RecordBatch) -> Result<ArrayRef, LoadError> {
-    let paths = column(rows, "path", &DataType::Utf8)?;
-    let decoded = paths
-        .as_string::<i32>()
-        .iter()
-        .map(|path| decode_path(path.ok_or_else(|| missing("path"))?))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Arc::new(StringArray::from(decoded)))
-}
-
 fn sizes(rows: &RecordBatch) -> Result<ArrayRef, LoadError> {
     let sizes = column(rows, "size", &DataType::Int64)?;
     let sizes = non_negative(sizes.as_primitive::<Int64Type>());
     if sizes.null_count() > 0 {
         return Err(LoadError::Broken("a file without a valid size".to_owned()));
     }
-    Ok(sizes)
+    Ok(Arc::new(sizes))
 }
 
 fn modified(rows: &RecordBatch) -> Result<ArrayRef, LoadError> {
@@ -202,40 +298,19 @@ fn modified(rows: &RecordBatch) -> Result<ArrayRef, LoadError> {
     Ok(Arc::new(Int64Array::from_iter_values(known)))
 }
 
-fn row_counts(rows: &RecordBatch, stats: &Stats<'_>) -> Result<ArrayRef, LoadError> {
-    if let Some(counts) = stats.field("numRecords")? {
-        return Ok(non_negative(cast(&counts, &DataType::Int64)?.as_primitive::<Int64Type>()));
-    }
-    // Without a column to index, the kernel leaves statistics as the text of the log.
+/// Without a column to index, the kernel leaves statistics as the text of the log.
+fn row_counts_of_text(rows: &RecordBatch) -> Result<UInt64Array, LoadError> {
     let texts = column(rows, "stats", &DataType::Utf8)?;
-    let counts: UInt64Array = texts
-        .as_string::<i32>()
-        .iter()
-        .map(|text| {
-            let stats: serde_json::Value = serde_json::from_str(text?).ok()?;
-            stats.get("numRecords")?.as_u64()
-        })
-        .collect();
-    Ok(Arc::new(counts))
+    let counts = texts.as_string::<i32>().iter().map(|text| {
+        let stats: serde_json::Value = serde_json::from_str(text?).ok()?;
+        stats.get("numRecords")?.as_u64()
+    });
+    Ok(counts.collect())
 }
 
 /// Negative counts are no counts.
-fn non_negative(counts: &Int64Array) -> ArrayRef {
-    Arc::new(counts.iter().map(|count| count.and_then(|c| u64::try_from(c).ok())).collect::<UInt64Array>())
-}
-
-/// By the protocol an empty text is the null partition value, for every type.
-fn empty_is_null(values: &ArrayRef) -> Result<ArrayRef, LoadError> {
-    let empty: BooleanArray = match values.data_type() {
-        DataType::Utf8View => {
-            values.as_string_view().iter().map(|v| Some(v.is_some_and(str::is_empty))).collect()
-        }
-        DataType::BinaryView => {
-            values.as_binary_view().iter().map(|v| Some(v.is_some_and(<[u8]>::is_empty))).collect()
-        }
-        _ => return Ok(Arc::clone(values)),
-    };
-    Ok(nullif(values, &empty)?)
+fn non_negative(counts: &Int64Array) -> UInt64Array {
+    counts.iter().map(|count| count.and_then(|count| u64::try_from(count).ok())).collect()
 }
 
 /// A bound that no value of the file is below.
@@ -276,10 +351,10 @@ fn column(rows: &RecordBatch, name: &str, data_type: &DataType) -> Result<ArrayR
     Ok(cast(rows.column_by_name(name).ok_or_else(|| missing(name))?, data_type)?)
 }
 
-fn struct_column<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a StructArray, LoadError> {
+pub(super) fn struct_column<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a StructArray, LoadError> {
     rows.column_by_name(name).and_then(|c| c.as_struct_opt()).ok_or_else(|| missing(name))
 }
 
-fn missing(name: &str) -> LoadError {
+pub(super) fn missing(name: &str) -> LoadError {
     LoadError::Broken(format!("the log replay gave no {name}"))
 }

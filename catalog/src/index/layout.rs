@@ -70,25 +70,40 @@ pub(super) struct IndexedColumn {
 }
 
 impl Layout {
-    /// Paths, relative and decoded.
-    pub(super) const PATH: usize = 0;
+    /// [`crate::places::PlaceId`] of a file outside the table's folder.
+    pub(super) const PLACE: usize = 0;
+    /// Paths, decoded.
+    pub(super) const PATH: usize = 1;
     /// Bytes.
-    pub(super) const SIZE: usize = 1;
+    pub(super) const SIZE: usize = 2;
     /// Milliseconds since the epoch.
-    pub(super) const MODIFIED: usize = 2;
-    /// Rows, where the log says.
-    pub(super) const ROWS: usize = 3;
-    /// Whether the statistics describe exactly the rows of the file.
-    pub(super) const TIGHT: usize = 4;
-    const FIXED: usize = 5;
+    pub(super) const MODIFIED: usize = 3;
+    /// Rows without those that a deletion vector removes, where the log says.
+    pub(super) const LIVE_ROWS: usize = 4;
+    /// Whether the statistics describe exactly the live rows of the file.
+    pub(super) const TIGHT: usize = 5;
+    /// Deletion vector: its kind of storage (one letter), then its path or itself.
+    pub(super) const VECTOR: usize = 6;
+    /// Its offset in its file.
+    pub(super) const VECTOR_OFFSET: usize = 7;
+    /// Its bytes.
+    pub(super) const VECTOR_SIZE: usize = 8;
+    /// Rows that it removes.
+    pub(super) const VECTOR_ROWS: usize = 9;
+    const FIXED: usize = 10;
 
     pub(super) fn new(definition: &TableDefinition) -> Self {
         let mut fields = vec![
+            field("place", DataType::UInt16, true),
             field("path", DataType::Utf8, false),
             field("size", DataType::UInt64, false),
             field("modified", DataType::Int64, false),
-            field("rows", DataType::UInt64, true),
+            field("live_rows", DataType::UInt64, true),
             field("tight", DataType::Boolean, false),
+            field("vector", DataType::Utf8, true),
+            field("vector_offset", DataType::Int32, true),
+            field("vector_size", DataType::Int32, true),
+            field("vector_rows", DataType::Int64, true),
         ];
         let mut columns = HashMap::new();
         for partition in definition.scan_schema.table_partition_cols() {
@@ -130,7 +145,7 @@ impl Layout {
         &self.indexed
     }
 
-    /// What is known of the table's column `name`.
+    /// What is known of the table's column that is called `name` in its files.
     pub(super) fn source(&self, name: &str) -> Option<ColumnSource> {
         self.columns.get(name).copied()
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, UInt32Array, UInt64Array};
-use arrow::compute::{bool_and, sum, take};
+use arrow::array::{Array, ArrayRef, AsArray as _, UInt64Array, new_empty_array};
+use arrow::compute::{bool_and, interleave, sum};
 use arrow::datatypes::UInt64Type;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
@@ -11,8 +11,8 @@ use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
 use datafusion::logical_expr::Accumulator;
 
-use super::FileIndex;
 use super::layout::{BoundKind, Bounds, ColumnSource, Layout};
+use super::{FileId, FileIndex};
 
 /// Guess for files whose row count the log does not say.
 const BYTES_PER_ROW: u64 = 64;
@@ -23,28 +23,29 @@ impl FileIndex {
     /// Statistics of one file over the scan's schema; `columns` are those worth filling.
     pub(crate) fn file_statistics(
         &self,
-        file: usize,
+        file: FileId,
         columns: &[usize],
     ) -> Result<Arc<Statistics>, DataFusionError> {
         let schema = self.definition.scan_schema.table_schema();
+        let entry = self.file(file);
         let mut statistics = Statistics::new_unknown(schema);
-        let rows = value(self.rows(), file);
+        let rows = entry.live_rows().map(to_usize);
         statistics.num_rows = rows.map_or(Precision::Absent, Precision::Exact);
-        let tight = self.files.column(Layout::TIGHT).as_boolean().value(file);
         for &column in columns {
             let filled = match self.layout.source(schema.field(column).name()) {
                 None => continue,
-                Some(ColumnSource::Partition(values)) => {
-                    let value = ScalarValue::try_from_array(self.files.column(values), file)?;
-                    partition_statistics(value, rows)
-                }
+                Some(ColumnSource::Partition(values)) => partition_statistics(entry.scalar(values)?, rows),
                 Some(ColumnSource::Indexed(bounds)) => {
-                    let exact = tight && bounds.kind == BoundKind::Exact;
+                    let exact = entry.is_tight() && bounds.kind == BoundKind::Exact;
+                    let bound = |column| match bounds.kind {
+                        BoundKind::Unknown => Ok(Precision::Absent),
+                        _ => entry.scalar(column).map(|value| precise(value, exact)),
+                    };
+                    let nulls = entry.number(bounds.nulls).map(to_usize);
                     ColumnStatistics {
-                        null_count: value(self.files.column(bounds.nulls), file)
-                            .map_or(Precision::Absent, Precision::Exact),
-                        min_value: self.bound(bounds, bounds.min, file, exact)?,
-                        max_value: self.bound(bounds, bounds.max, file, exact)?,
+                        null_count: nulls.map_or(Precision::Absent, Precision::Exact),
+                        min_value: bound(bounds.min)?,
+                        max_value: bound(bounds.max)?,
                         ..ColumnStatistics::new_unknown()
                     }
                 }
@@ -56,27 +57,16 @@ impl FileIndex {
         Ok(Arc::new(statistics))
     }
 
-    fn bound(
-        &self,
-        bounds: Bounds,
-        column: usize,
-        file: usize,
-        exact: bool,
-    ) -> Result<Precision<ScalarValue>, DataFusionError> {
-        if bounds.kind == BoundKind::Unknown {
-            return Ok(Precision::Absent);
-        }
-        Ok(precise(ScalarValue::try_from_array(self.files.column(column), file)?, exact))
-    }
-
-    /// Statistics of `files` together over the scan's schema; `columns` are those worth filling.
+    /// Statistics of `files` together over the scan's schema. `read` are the columns that the scan
+    /// reads, and `known` those of them whose values are worth knowing.
     pub(crate) fn scan_statistics(
         &self,
-        files: &[usize],
-        columns: &[usize],
+        files: &[FileId],
+        read: &[usize],
+        known: &[usize],
     ) -> Result<Statistics, DataFusionError> {
         let schema = self.definition.scan_schema.table_schema();
-        let pick = Pick::new(self, files)?;
+        let pick = Pick::new(self, files);
         let bytes: u64 = sum(pick.take(Layout::SIZE)?.as_primitive::<UInt64Type>()).unwrap_or(0);
         let rows = pick.rows(bytes)?;
         let tight = bool_and(pick.take(Layout::TIGHT)?.as_boolean()).unwrap_or(true);
@@ -86,14 +76,15 @@ impl FileIndex {
         let fields = u64::try_from(schema.fields().len().max(1)).unwrap_or(1);
         let varying = to_usize(bytes.saturating_mul(DECODED_FACTOR) / fields);
         let mut decoded = Precision::Inexact(0);
-        for &column in columns {
+        for &column in read {
             let field = schema.field(column);
             let byte_size = match field.data_type().primitive_width() {
                 Some(width) => rows.multiply(&Precision::Exact(width)),
                 None => Precision::Inexact(varying),
             };
             decoded = decoded.add(&byte_size);
-            let mut filled = match self.layout.source(field.name()) {
+            let source = known.contains(&column).then(|| self.layout.source(field.name())).flatten();
+            let mut filled = match source {
                 None => ColumnStatistics::new_unknown(),
                 Some(ColumnSource::Partition(values)) => pick.partition(values, rows)?,
                 Some(ColumnSource::Indexed(bounds)) => pick.indexed(bounds, tight)?,
@@ -108,37 +99,36 @@ impl FileIndex {
     }
 }
 
-/// The chosen rows of an index.
+/// The chosen files of an index.
 struct Pick<'a> {
     index: &'a FileIndex,
-    /// None for all.
-    files: Option<UInt32Array>,
+    /// None for all of the only segment.
+    files: Option<&'a [FileId]>,
 }
 
 impl<'a> Pick<'a> {
-    fn new(index: &'a FileIndex, files: &[usize]) -> Result<Self, DataFusionError> {
-        if files.len() == index.len() {
-            return Ok(Self { index, files: None });
-        }
-        let files = files
-            .iter()
-            .map(|&file| u32::try_from(file))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        Ok(Self { index, files: Some(UInt32Array::from(files)) })
+    fn new(index: &'a FileIndex, files: &'a [FileId]) -> Self {
+        let whole = matches!(&index.segments[..], [one] if one.live.is_none() && one.len == files.len());
+        Self { index, files: (!whole).then_some(files) }
     }
 
     fn take(&self, column: usize) -> Result<ArrayRef, DataFusionError> {
-        let column = self.index.files.column(column);
-        match &self.files {
-            None => Ok(Arc::clone(column)),
-            Some(files) => Ok(take(column, files, None)?),
+        let segments = self.index.segments.iter().map(|segment| segment.segment.column(column));
+        match self.files {
+            None => segments.into_iter().next().cloned().ok_or_else(|| {
+                DataFusionError::Internal("a file index without segments was taken as whole".to_owned())
+            }),
+            Some([]) => Ok(new_empty_array(self.index.layout.schema().field(column).data_type())),
+            Some(files) => {
+                let arrays: Vec<&dyn Array> = segments.map(AsRef::as_ref).collect();
+                Ok(interleave(&arrays, files)?)
+            }
         }
     }
 
     /// Exact when the log says it for every file, else estimated from sizes.
     fn rows(&self, bytes: u64) -> Result<Precision<usize>, DataFusionError> {
-        let rows = self.take(Layout::ROWS)?;
+        let rows = self.take(Layout::LIVE_ROWS)?;
         let rows = rows.as_primitive::<UInt64Type>();
         let known = sum(rows).unwrap_or(0);
         if rows.null_count() == 0 {
@@ -163,7 +153,7 @@ impl<'a> Pick<'a> {
         } else if values.null_count() == values.len() {
             rows
         } else {
-            let counts = self.take(Layout::ROWS)?;
+            let counts = self.take(Layout::LIVE_ROWS)?;
             let counts = counts.as_primitive::<UInt64Type>();
             let nulls = (0..values.len()).filter(|&file| values.is_null(file));
             nulls
@@ -189,7 +179,7 @@ impl<'a> Pick<'a> {
         if bounds.kind == BoundKind::Unknown {
             return Ok(filled);
         }
-        let rows = self.take(Layout::ROWS)?;
+        let rows = self.take(Layout::LIVE_ROWS)?;
         let rows = rows.as_primitive::<UInt64Type>();
         let exact = tight && bounds.kind == BoundKind::Exact;
         let min = self.take(bounds.min)?;
@@ -235,10 +225,6 @@ fn largest(values: &ArrayRef) -> Result<ScalarValue, DataFusionError> {
     let mut largest = MaxAccumulator::try_new(values.data_type())?;
     largest.update_batch(std::slice::from_ref(values))?;
     largest.evaluate()
-}
-
-fn value(counts: &ArrayRef, file: usize) -> Option<usize> {
-    value_of(counts.as_primitive::<UInt64Type>(), file)
 }
 
 fn value_of(counts: &UInt64Array, file: usize) -> Option<usize> {

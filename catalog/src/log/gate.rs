@@ -2,23 +2,28 @@
 
 use delta_kernel::schema::{DataType, StructType};
 use delta_kernel::snapshot::SnapshotRef;
-use delta_kernel::table_features::ColumnMappingMode;
 
 use crate::error::LoadError;
 
 /// Newest reader protocol whose meaning is a list of features.
 const READER_VERSION: i32 = 3;
 
-/// Reader features that change nothing for a scan, or that log replay handles alone.
-const READER_FEATURES: &[&str] = &["timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"];
+/// Reader features that a scan, or the log replay, takes care of.
+const READER_FEATURES: &[&str] = &[
+    "columnMapping",
+    "deletionVectors",
+    "timestampNtz",
+    "typeWidening",
+    "typeWidening-preview",
+    "v2Checkpoint",
+    "vacuumProtocolCheck",
+    "variantShredding",
+    "variantShredding-preview",
+    "variantType",
+    "variantType-preview",
+];
 
-/// Reader features that only matter once a property turns them on; the properties, the schema and
-/// every file's entry are checked too.
-const DORMANT_READER_FEATURES: &[&str] = &["columnMapping", "deletionVectors"];
-
-const DELETION_VECTORS: &str = "deletion vectors (delta.enableDeletionVectors)";
-
-/// Refuses a table that needs a feature outside the lists above.
+/// Refuses a table that needs a feature outside the list above.
 pub(super) fn check_readable(snapshot: &SnapshotRef) -> Result<(), LoadError> {
     let configuration = snapshot.table_configuration();
     let protocol = configuration.protocol();
@@ -31,33 +36,16 @@ pub(super) fn check_readable(snapshot: &SnapshotRef) -> Result<(), LoadError> {
         .unwrap_or_default()
         .iter()
         .map(ToString::to_string)
-        .filter(|name| {
-            !READER_FEATURES.contains(&name.as_str()) && !DORMANT_READER_FEATURES.contains(&name.as_str())
-        })
+        .filter(|name| !READER_FEATURES.contains(&name.as_str()))
         .collect();
     if !unknown.is_empty() {
         return Err(LoadError::Unsupported(format!("reader feature {}", unknown.join(", "))));
-    }
-    let properties = snapshot.metadata_configuration();
-    let property = |key: &str| properties.get(key).map(|value| value.to_ascii_lowercase());
-    let mapping = property("delta.columnMapping.mode").unwrap_or_else(|| "none".to_owned());
-    if mapping != "none" || configuration.column_mapping_mode() != ColumnMappingMode::None {
-        return Err(LoadError::Unsupported(format!("column mapping (mode {mapping})")));
-    }
-    if property("delta.enableDeletionVectors").as_deref() == Some("true") {
-        return Err(LoadError::Unsupported(DELETION_VECTORS.to_owned()));
-    }
-    if property("delta.enableTypeWidening").as_deref() == Some("true") {
-        return Err(LoadError::Unsupported("type widening".to_owned()));
     }
     check_struct(snapshot.schema().as_ref())
 }
 
 fn check_struct(fields: &StructType) -> Result<(), LoadError> {
     for field in fields.fields() {
-        if field.metadata.contains_key("delta.typeChanges") {
-            return Err(LoadError::Unsupported(format!("type widening (column {})", field.name)));
-        }
         check_type(field.data_type())
             .map_err(|kind| LoadError::Unsupported(format!("{kind} (column {})", field.name)))?;
     }
@@ -91,6 +79,6 @@ fn check_type(data_type: &DataType) -> Result<(), String> {
             LoadError::Unsupported(text) => text,
             other => other.to_string(),
         }),
-        DataType::Variant(_) => Err("type variant".to_owned()),
+        DataType::Variant(_) => Ok(()),
     }
 }

@@ -14,23 +14,42 @@ use object_store::path::Path;
 use tokio_util::sync::CancellationToken;
 
 use crate::definition::TableDefinition;
+use crate::deletion::DeletionVectors;
 use crate::error::LoadError;
 use crate::index::FileIndex;
 use crate::options::TableAnnotation;
+use crate::places::Places;
 use crate::stores::{Location, ObjectIdentity, identity};
+use crate::versions::VersionCache;
 
 /// One version of a table as read from its log.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadedLog {
     /// The kernel's view; what the next update starts from.
-    snapshot: SnapshotRef,
+    pub(crate) snapshot: SnapshotRef,
     /// The newest commit this was read from.
     mark: CommitMark,
     pub(crate) definition: Arc<TableDefinition>,
     pub(crate) index: Arc<FileIndex>,
+    pub(crate) context: Arc<LoadContext>,
+}
+
+/// What all tables of a catalog are read with.
+#[derive(Debug)]
+pub(crate) struct LoadContext {
+    pub(crate) limits: Limits,
+    /// Where files outside a table's folder may lie.
+    pub(crate) places: Arc<Places>,
+    pub(crate) vectors: Arc<DeletionVectors>,
+    pub(crate) versions: VersionCache,
 }
 
 impl LoadedLog {
+    /// The same files under another definition of the same columns.
+    pub(crate) fn described(self, definition: Arc<TableDefinition>) -> Self {
+        Self { definition, ..self }
+    }
+
     pub(crate) fn version(&self) -> u64 {
         self.snapshot.version()
     }
@@ -73,23 +92,47 @@ pub(crate) struct Limits {
 pub(crate) async fn load(
     location: &Location,
     annotation: Option<&TableAnnotation>,
-    limits: Limits,
+    context: &Arc<LoadContext>,
 ) -> Result<LoadedLog, LoadError> {
+    let limits = context.limits;
     if !has_log(location, limits).await? {
         return Err(LoadError::NoLog);
     }
     let url = location.url.clone();
     let engine = Arc::clone(&location.store.engine);
     let annotation = annotation.cloned();
+    let places = Arc::clone(&context.places);
     let (snapshot, definition, index) = blocking(limits.load, move |stop| {
         let snapshot =
             Snapshot::builder_for(url).with_cancellation_token(Arc::clone(&stop)).build(engine.as_ref())?;
-        let (definition, index) = read(&snapshot, engine.as_ref(), annotation.as_ref(), &stop)?;
+        let (definition, index) = read(&snapshot, engine.as_ref(), annotation.as_ref(), &places, &stop)?;
         Ok((snapshot, definition, index))
     })
     .await?;
     let mark = mark(location, snapshot.version(), limits).await?;
-    Ok(LoadedLog { snapshot, mark, definition, index })
+    Ok(LoadedLog { snapshot, mark, definition, index, context: Arc::clone(context) })
+}
+
+/// Reads an older version from scratch, without annotations.
+pub(crate) async fn load_at(
+    location: &Location,
+    context: &Arc<LoadContext>,
+    version: u64,
+) -> Result<LoadedLog, LoadError> {
+    let url = location.url.clone();
+    let engine = Arc::clone(&location.store.engine);
+    let places = Arc::clone(&context.places);
+    let (snapshot, definition, index) = blocking(context.limits.load, move |stop| {
+        let snapshot = Snapshot::builder_for(url)
+            .at_version(version)
+            .with_cancellation_token(Arc::clone(&stop))
+            .build(engine.as_ref())?;
+        let (definition, index) = read(&snapshot, engine.as_ref(), None, &places, &stop)?;
+        Ok((snapshot, definition, index))
+    })
+    .await?;
+    let mark = CommitMark { version, object: None };
+    Ok(LoadedLog { snapshot, mark, definition, index, context: Arc::clone(context) })
 }
 
 /// Reads what was committed since `loaded`. Gives `loaded` back when nothing was.
@@ -97,8 +140,10 @@ pub(crate) async fn update(
     location: &Location,
     loaded: &LoadedLog,
     annotation: Option<&TableAnnotation>,
-    limits: Limits,
+    context: &Arc<LoadContext>,
 ) -> Result<LoadedLog, LoadError> {
+    let limits = context.limits;
+    let places = Arc::clone(&context.places);
     let engine = Arc::clone(&location.store.engine);
     let annotation = annotation.cloned();
     let base = loaded.clone();
@@ -112,25 +157,27 @@ pub(crate) async fn update(
         let old = base.snapshot.table_configuration();
         let new = snapshot.table_configuration();
         if old.protocol() != new.protocol() || old.metadata() != new.metadata() {
-            let (definition, index) = read(&snapshot, engine.as_ref(), annotation.as_ref(), &stop)?;
+            let (definition, index) =
+                read(&snapshot, engine.as_ref(), annotation.as_ref(), &places, &stop)?;
             return Ok((snapshot, definition, index));
         }
-        let index =
-            match replay::incremental(&snapshot, base.snapshot.version(), &base.index, engine.as_ref()) {
-                Ok(Some(index)) => index,
-                // Commits between the two versions are gone behind a checkpoint.
-                Ok(None) => replay::full(&snapshot, &base.definition, engine.as_ref(), &stop)?,
-                Err(error @ LoadError::Unsupported(_)) => return Err(error),
-                Err(error) => {
-                    tracing::debug!(%error, "incremental replay failed, replaying in full");
-                    replay::full(&snapshot, &base.definition, engine.as_ref(), &stop)?
-                }
-            };
+        let version = base.snapshot.version();
+        let full = || replay::full(&snapshot, &base.definition, &places, engine.as_ref(), &stop);
+        let index = match replay::incremental(&snapshot, version, &base.index, &places, engine.as_ref()) {
+            Ok(Some(index)) => index,
+            // Commits between the two versions are gone behind a checkpoint.
+            Ok(None) => full()?,
+            Err(error @ (LoadError::Unsupported(_) | LoadError::Misconfigured(_))) => return Err(error),
+            Err(error) => {
+                tracing::debug!(%error, "incremental replay failed, replaying in full");
+                full()?
+            }
+        };
         Ok((snapshot, base.definition, Arc::new(index)))
     })
     .await?;
     let mark = mark(location, snapshot.version(), limits).await?;
-    Ok(LoadedLog { snapshot, mark, definition, index })
+    Ok(LoadedLog { snapshot, mark, definition, index, context: Arc::clone(context) })
 }
 
 /// Looks, with at most two small requests, whether `loaded` is still the newest version.
@@ -186,15 +233,16 @@ fn read(
     snapshot: &SnapshotRef,
     engine: &dyn delta_kernel::Engine,
     annotation: Option<&TableAnnotation>,
+    places: &Places,
     stop: &CancellationTokenRef,
 ) -> Result<(Arc<TableDefinition>, Arc<FileIndex>), LoadError> {
     gate::check_readable(snapshot)?;
     let definition = Arc::new(TableDefinition::new(snapshot, annotation)?);
-    let index = replay::full(snapshot, &definition, engine, stop)?;
+    let index = replay::full(snapshot, &definition, places, engine, stop)?;
     Ok((definition, Arc::new(index)))
 }
 
-fn commit_path(location: &Location, version: u64) -> Path {
+pub(crate) fn commit_path(location: &Location, version: u64) -> Path {
     location.log().join(format!("{version:020}.json"))
 }
 
@@ -204,7 +252,8 @@ async fn mark(location: &Location, version: u64, limits: Limits) -> Result<Commi
     Ok(CommitMark { version, object })
 }
 
-async fn request<T>(
+/// One request to a store, within its time-out.
+pub(crate) async fn request<T>(
     limits: Limits,
     work: impl Future<Output = Result<T, object_store::Error>>,
 ) -> Result<T, LoadError> {
@@ -215,7 +264,7 @@ async fn request<T>(
 }
 
 /// Runs kernel work on a blocking thread; past the time-out it is told to stop and left behind.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce(CancellationTokenRef) -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, LoadError> {

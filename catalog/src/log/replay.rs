@@ -1,6 +1,5 @@
 //! Log replay into a [`FileIndex`].
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use delta_kernel::Engine;
@@ -11,17 +10,19 @@ use delta_kernel::snapshot::SnapshotRef;
 
 use crate::definition::TableDefinition;
 use crate::error::LoadError;
-use crate::index::{FileIndex, IndexBuilder, decode_path};
+use crate::index::{FileIndex, FileKey, IndexBuilder, Site};
+use crate::places::Places;
 
 /// Every file of the snapshot's version.
 pub(super) fn full(
     snapshot: &SnapshotRef,
     definition: &Arc<TableDefinition>,
+    places: &Places,
     engine: &dyn Engine,
     stop: &CancellationTokenRef,
 ) -> Result<FileIndex, LoadError> {
     let scan = scan(snapshot, Some(stop))?;
-    let mut files = IndexBuilder::new(definition)?;
+    let mut files = IndexBuilder::new(definition, Site { table: snapshot.table_root(), places });
     for batch in scan.scan_metadata(engine)? {
         push(&mut files, batch?)?;
     }
@@ -34,6 +35,7 @@ pub(super) fn incremental(
     snapshot: &SnapshotRef,
     base_version: u64,
     base: &FileIndex,
+    places: &Places,
     engine: &dyn Engine,
 ) -> Result<Option<FileIndex>, LoadError> {
     if snapshot.log_segment().checkpoint_version.is_some_and(|version| version > base_version) {
@@ -43,14 +45,16 @@ pub(super) fn incremental(
         return Ok(None);
     };
     let changes = changes.into_summary()?;
-    let mut gone = HashSet::new();
-    for key in changes.removes.iter().chain(&changes.live_adds) {
-        if key.dv_unique_id().is_some() {
-            return Err(LoadError::Unsupported("deletion vectors".to_owned()));
-        }
-        gone.insert(decode_path(key.path())?);
-    }
-    let mut added = IndexBuilder::new(base.definition())?;
+    let site = Site { table: snapshot.table_root(), places };
+    let removed = changes
+        .removes
+        .iter()
+        .map(|key| {
+            let vector = key.dv_unique_id().map(str::to_owned);
+            Ok(FileKey { path: site.parse(key.path())?, vector })
+        })
+        .collect::<Result<Vec<_>, LoadError>>()?;
+    let mut added = IndexBuilder::on(base, site);
     // With the base given as "nothing", the kernel replays the newer commits alone, and parses
     // their statistics and partition values as a full scan would.
     let nothing = std::iter::empty();
@@ -61,7 +65,7 @@ pub(super) fn incremental(
     if added.len() != changes.live_adds.len() {
         return Err(LoadError::Broken("the two readings of new commits differ".to_owned()));
     }
-    base.replace(&gone, &added).map(Some)
+    base.replace(&removed, &added).map(Some)
 }
 
 fn scan(snapshot: &SnapshotRef, stop: Option<&CancellationTokenRef>) -> Result<Scan, LoadError> {
@@ -74,7 +78,7 @@ fn scan(snapshot: &SnapshotRef, stop: Option<&CancellationTokenRef>) -> Result<S
         .build()?)
 }
 
-fn push(files: &mut IndexBuilder, batch: ScanMetadata) -> Result<(), LoadError> {
+fn push(files: &mut IndexBuilder<'_>, batch: ScanMetadata) -> Result<(), LoadError> {
     let rows = batch.scan_files.apply_selection_vector().try_into_record_batch()?;
     files.push(&rows)
 }

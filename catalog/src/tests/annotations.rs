@@ -25,6 +25,7 @@ fn annotation(column: &str) -> TableAnnotation {
     let column_annotation =
         ColumnAnnotation { description: Some("From the file".to_owned()), tags: vec!["x".to_owned()] };
     TableAnnotation {
+        partition_time_zone: None,
         schema: "lake".to_owned(),
         table: "patients".to_owned(),
         description: None,

@@ -11,8 +11,11 @@
 
 mod annotations;
 mod damage;
+mod deletion;
 mod discovery;
 mod gate;
+mod mapping;
+mod places;
 mod property;
 mod refresh;
 mod shared_tables;
@@ -20,3 +23,4 @@ mod skipping;
 mod spelling;
 mod statistics;
 mod support;
+mod widening;

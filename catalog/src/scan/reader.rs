@@ -11,28 +11,33 @@ use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::ObjectStoreExt as _;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::footers::Footers;
 use crate::error::DataFileError;
+use crate::stores::Store;
 
 /// Makes readers that hold a file to what the log says of it, over the runtime's footer cache.
 #[derive(Debug)]
 pub(crate) struct LakeReaderFactory {
     table: Arc<str>,
-    store: Arc<dyn ObjectStore>,
-    cached: Arc<CachedParquetFileReaderFactory>,
+    store: Arc<Store>,
+    footers: Arc<FileMetadataCache>,
 }
 
 impl LakeReaderFactory {
-    pub(crate) fn new(table: &str, store: Arc<dyn ObjectStore>, footers: Arc<FileMetadataCache>) -> Self {
-        let cached = CachedParquetFileReaderFactory::new(Arc::clone(&store), footers);
-        Self { table: Arc::from(table), store, cached: Arc::new(cached) }
+    pub(crate) fn new(table: Arc<str>, store: Arc<Store>, footers: Arc<FileMetadataCache>) -> Self {
+        Self { table, store, footers }
     }
 }
+
+/// What a [`PartitionedFile`] carries that lies in another store than its table.
+#[derive(Debug)]
+pub(crate) struct OtherStore(pub(crate) Arc<Store>);
 
 impl ParquetFileReaderFactory for LakeReaderFactory {
     fn create_reader(
@@ -42,10 +47,11 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
         metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> datafusion::common::Result<Box<dyn AsyncFileReader + Send>> {
+        let store = file.extensions.get::<OtherStore>().map_or(&self.store, |other| &other.0);
         Ok(Box::new(LakeReader {
             table: Arc::clone(&self.table),
-            store: Arc::clone(&self.store),
-            cached: Arc::clone(&self.cached),
+            store: Arc::clone(store),
+            footers: Arc::clone(&self.footers),
             partition_index,
             file,
             metadata_size_hint,
@@ -58,8 +64,8 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
 struct LakeReader {
     /// `schema.table`, for errors.
     table: Arc<str>,
-    store: Arc<dyn ObjectStore>,
-    cached: Arc<CachedParquetFileReaderFactory>,
+    store: Arc<Store>,
+    footers: Arc<FileMetadataCache>,
     partition_index: usize,
     /// Size as the log says.
     file: PartitionedFile,
@@ -78,15 +84,15 @@ impl LakeReader {
     async fn open(&mut self) -> parquet::errors::Result<&mut Box<dyn AsyncFileReader + Send>> {
         if self.reader.is_none() {
             let location = &self.file.object_meta.location;
-            let object = self.store.head(location).await.map_err(|error| damaged(&self.table, error))?;
+            let object = self.store.objects.head(location).await.map_err(|error| damaged(&self.table, error))?;
             let expected = self.file.object_meta.size;
             if object.size != expected {
                 let text = format!("size {} where the log says {expected}", object.size);
                 return Err(damaged(&self.table, text));
             }
             self.file.object_meta.last_modified = object.last_modified;
-            let reader = self
-                .cached
+            let footers = Footers::new(Arc::clone(&self.footers), self.store.name(), object.e_tag);
+            let reader = CachedParquetFileReaderFactory::new(Arc::clone(&self.store.objects), Arc::new(footers))
                 .create_reader(
                     self.partition_index,
                     self.file.clone(),

@@ -1,0 +1,130 @@
+//! From chosen files to a plan node: what all scans of lake tables have in common.
+
+use std::sync::Arc;
+
+use datafusion::catalog::Session;
+use datafusion::common::Statistics;
+use datafusion::config::TableParquetOptions;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileScanConfigBuilder, FileSource as _, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_plan::ExecutionPlan;
+use object_store::path::Path;
+
+use super::adapter::LakeAdapterFactory;
+use super::groups::file_groups;
+use super::open::{PlacedVector, VectorFile};
+use super::reader::{LakeReaderFactory, OtherStore};
+use super::source::LakeSource;
+use crate::deletion::{DeletionVector, Stored};
+use crate::error::{DataFileError, LoadError};
+use crate::places::FilePath;
+use crate::shape::FileColumns;
+use crate::snapshot::TableSnapshot;
+
+/// A scan of some files of a table.
+pub(crate) struct LakeScan {
+    /// By physical names.
+    pub(crate) schema: TableSchema,
+    /// Shapes of the schema's file columns.
+    pub(crate) file_columns: Arc<FileColumns>,
+    /// Over the schema.
+    pub(crate) projection: ProjectionExprs,
+    /// Over the schema; skips what cannot match, and filters nothing.
+    pub(crate) predicate: Option<Arc<dyn PhysicalExpr>>,
+    pub(crate) files: Vec<PartitionedFile>,
+    /// Over the schema.
+    pub(crate) statistics: Statistics,
+    pub(crate) limit: Option<usize>,
+}
+
+impl LakeScan {
+    pub(crate) fn plan(self, table: &TableSnapshot, state: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut options = TableParquetOptions {
+            global: state.config_options().execution.parquet.clone(),
+            ..TableParquetOptions::default()
+        };
+        // Legacy 96 bit timestamps are UTC, and in nanoseconds would not reach beyond 2262.
+        options.global.coerce_int96 = Some("us".to_owned());
+        options.global.coerce_int96_tz = Some("UTC".to_owned());
+
+        let name = table.shared_name();
+        let store = &table.location.store;
+        let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let readers = LakeReaderFactory::new(Arc::clone(&name), Arc::clone(store), footers);
+        let size_hint = options.global.metadata_size_hint;
+        let mut parquet = ParquetSource::new(self.schema)
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(readers));
+        if let Some(size_hint) = size_hint {
+            parquet = parquet.with_metadata_size_hint(size_hint);
+        }
+        if let Some(predicate) = self.predicate {
+            parquet = parquet.with_predicate(predicate);
+        }
+        let source = LakeSource::new(parquet, Arc::clone(&table.log.context.vectors));
+        let source = source.try_pushdown_projection(&self.projection)?.ok_or_else(|| {
+            DataFusionError::Internal("the Parquet source took no projection".to_owned())
+        })?;
+        let adapter = LakeAdapterFactory { table: name, columns: self.file_columns };
+        let config = FileScanConfigBuilder::new(store.url.clone(), source)
+            .with_file_groups(file_groups(self.files, state.config().target_partitions()))
+            .with_statistics(self.statistics)
+            .with_expr_adapter(Some(Arc::new(adapter)))
+            .with_limit(self.limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+impl TableSnapshot {
+    /// `schema.table`, to be shared by what a scan is made of.
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::from(self.qualified_name.as_str())
+    }
+
+    /// Where a file is: its path in its store, and that store unless it is the table's.
+    pub(crate) fn place(&self, file: &FilePath) -> Result<(Path, Option<OtherStore>)> {
+        let Some(place) = file.place else {
+            return Ok((Path::parse(format!("{}/{}", self.location.path, file.path))?, None));
+        };
+        let store = self.log.context.places.store(place).ok_or_else(|| {
+            DataFusionError::Internal("a file in a place that is not configured".to_owned())
+        })?;
+        Ok((Path::parse(&file.path)?, Some(OtherStore(Arc::clone(store)))))
+    }
+
+    /// The deletion vector with its place. One that cannot be found is an error, not a file without.
+    pub(crate) fn place_vector(&self, vector: DeletionVector) -> Result<PlacedVector> {
+        let file = match &vector.stored {
+            Stored::Inline(_) => None,
+            Stored::Beside { path, .. } => Some(FilePath { place: None, path: path.clone() }),
+            Stored::Elsewhere { url, .. } => Some(
+                FilePath::parse(url.as_str(), &self.location.url, &self.log.context.places)
+                    .map_err(|error| self.damaged(error))?,
+            ),
+        };
+        let file = file
+            .map(|file| {
+                let (path, other) = self.place(&file)?;
+                let store = other.map_or_else(|| Arc::clone(&self.location.store), |other| other.0);
+                Ok::<_, DataFusionError>(VectorFile {
+                    store_name: store.name(),
+                    store: Arc::clone(&store.objects),
+                    path,
+                })
+            })
+            .transpose()?;
+        Ok(PlacedVector { vector, file })
+    }
+
+    /// The error of a table whose log describes a file as none can be.
+    pub(crate) fn damaged(&self, error: LoadError) -> DataFusionError {
+        let table = self.qualified_name.clone();
+        DataFusionError::External(Box::new(DataFileError { table, source: Box::new(error) }))
+    }
+}
