@@ -134,25 +134,52 @@ impl TableDefinition {
         Ok(definition)
     }
 
-    /// This older definition with the descriptions and tags of `today` on top of its own. Columns are
-    /// the same when their names are, in the table or in the files.
+    /// This older definition as it may be shown today: the columns that the table still has, under
+    /// the names that they have now, with today's description and tags on top of their own.
+    ///
+    /// Today's policies speak of today's columns. Of one that is gone they say nothing, so nobody
+    /// sees it; one that was renamed is the same one as long as its name in the files is.
     pub(crate) fn as_of_today(&self, today: &Self) -> Self {
+        let now: BTreeMap<&str, &str> =
+            today.physical_names.iter().map(|(name, physical)| (physical.as_str(), name.as_str())).collect();
+        let name_now = |name: &str| now.get(self.physical_names.get(name)?.as_str()).copied();
         let mut definition = self.clone();
+        let kept = self.schema.fields().iter().zip(&self.scan_positions).filter_map(|(field, position)| {
+            let name = name_now(field.name())?;
+            Some((Arc::new(field.as_ref().clone().with_name(name)), *position))
+        });
+        let (fields, positions): (Vec<_>, Vec<_>) = kept.unzip();
+        definition.schema = Arc::new(Schema::new(fields));
+        definition.scan_positions = positions;
+        // No statement can name what holds a NUL.
+        let scan_name = |name: &String| name_now(name).map_or_else(|| format!("\0{name}"), str::to_owned);
+        definition.scan_names = self.scan_names.iter().map(scan_name).collect();
+        definition.partition_columns = self
+            .partition_columns
+            .iter()
+            .filter_map(|name| name_now(name))
+            .map(str::to_owned)
+            .collect();
+        definition.columns = self
+            .columns
+            .iter()
+            .filter_map(|(name, notes)| {
+                let (name, mut notes) = (name_now(name)?, notes.clone());
+                if let Some(now) = today.columns.get(name) {
+                    add_tags(&mut notes.tags, &now.tags);
+                    notes.description.clone_from(&now.description);
+                }
+                Some((name.to_owned(), notes))
+            })
+            .collect();
+        definition.physical_names = self
+            .physical_names
+            .iter()
+            .filter_map(|(name, physical)| Some((name_now(name)?.to_owned(), physical.clone())))
+            .collect();
         definition.description.clone_from(&today.description);
         definition.partition_zone = today.partition_zone;
         add_tags(&mut definition.tags, &today.tags);
-        for (name, notes) in &mut definition.columns {
-            let physical = self.physical_names.get(name);
-            let same = |other: &&String| {
-                *other == name || (physical.is_some() && today.physical_names.get(*other) == physical)
-            };
-            for (_, now) in today.columns.iter().filter(|(other, _)| same(other)) {
-                add_tags(&mut notes.tags, &now.tags);
-                if now.description.is_some() {
-                    notes.description.clone_from(&now.description);
-                }
-            }
-        }
         definition
     }
 

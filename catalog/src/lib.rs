@@ -28,5 +28,5 @@ pub use error::{CatalogError, DataFileError, data_file_error};
 pub use options::{CatalogOptions, ColumnAnnotation, ExplicitTable, LayerRoot, TableAnnotation};
 pub use snapshot::{CatalogSnapshot, SnapshotId, TableEntry, TableSnapshot, TableState};
 pub use versions::{
-    Commit, TableVersion, VersionError,
+    CHANGE_TYPE, COMMIT_TIMESTAMP, COMMIT_VERSION, Commit, TableVersion, VersionError,
 };

@@ -87,6 +87,12 @@ impl TablePolicy {
         Arc::clone(&self.shown)
     }
 
+    /// Whether every row and every value is shown as it is.
+    #[must_use]
+    pub fn shows_everything(&self) -> bool {
+        self.row_filter.is_none() && !self.nothing && self.masks.is_empty()
+    }
+
     /// Names of the rules that apply.
     #[must_use]
     pub fn rules(&self) -> &[String] {

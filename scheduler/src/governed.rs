@@ -7,13 +7,18 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result};
 use indexmap::IndexMap;
-use lakeward_catalog::{CatalogSnapshot, TableEntry, TableState};
+use lakeward_catalog::{CatalogSnapshot, TableEntry, TableState, VersionError};
 use lakeward_policy::{Access, PolicyTable, Resolved, Securable};
 
 use crate::error::{QueryError, SqlState};
+use crate::history;
+use crate::versioned::Request;
 
 /// Name of the schema that stands for the search path. No lake schema can be called so.
 pub(crate) const SEARCH_PATH: &str = "$search_path";
+
+/// Commits that a table's history shows at most.
+const HISTORY_LIMIT: usize = 1000;
 
 /// A table that the principal may see but that cannot be read now.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -82,25 +87,77 @@ impl GovernedLake {
         })
     }
 
-    fn provider(&self, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+    async fn provider(&self, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if let Some(entry) = self.catalog.table(schema, name) {
+            return self.sealed(&securable(entry), &entry.state, None);
+        }
+        let Some((name, request)) = Request::of_name(name) else { return Ok(None) };
         let Some(entry) = self.catalog.table(schema, name) else { return Ok(None) };
-        let unavailable = || {
-            let table = format!("{schema}.{name}");
-            Err(DataFusionError::External(Box::new(Unavailable { table })))
+        // Whether it may be seen is decided before anything is read for it.
+        let access = self.resolved.access(&securable(entry));
+        let TableState::Available(table) = &entry.state else {
+            return self.sealed(&securable(entry), &entry.state, None);
         };
-        let (policy, readable) = match self.resolved.access(&securable(entry)) {
+        match (request, access) {
+            (_, Access::Invisible) => Ok(None),
+            (_, Access::Unresolved(_)) => unavailable(schema, name),
+            (Request::Version(version), _) => {
+                let table = table.at(version).await.map_err(asked_in_vain)?;
+                let state = TableState::Available(table);
+                let entry = TableEntry { state, ..entry.clone() };
+                self.sealed(&securable(&entry), &entry.state, None)
+            }
+            (Request::Changes { from, to }, _) => {
+                let changes = table.changes(from, to).await.map_err(asked_in_vain)?;
+                let mut securable = securable(entry);
+                securable.columns = Some(changes.schema());
+                self.sealed(&securable, &entry.state, Some(changes))
+            }
+            (Request::History, access) => {
+                let commits = table.history(HISTORY_LIMIT).await.map_err(asked_in_vain)?;
+                // Parameters hold literals of the writer's statements, and metrics count all rows.
+                let reads_all = matches!(access, Access::Select(policy) if policy.shows_everything());
+                let all = reads_all || self.resolved.may_read("system", "tables");
+                Ok(Some(history::table(commits, all)))
+            }
+        }
+    }
+
+    /// The table under what applies to it; `changes` stand in its place when they are asked for.
+    fn sealed(
+        &self,
+        securable: &Securable,
+        state: &TableState,
+        changes: Option<Arc<dyn TableProvider>>,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let (policy, readable) = match self.resolved.access(securable) {
             Access::Invisible => return Ok(None),
-            Access::Unresolved(_) => return unavailable(),
+            Access::Unresolved(_) => return unavailable(&securable.schema, &securable.table),
             Access::Describe(policy) => (policy, false),
             Access::Select(policy) => (policy, true),
         };
-        match &entry.state {
+        match state {
             TableState::Available(table) => {
-                Ok(Some(Arc::new(PolicyTable::new(table.provider(), policy, readable, table.version()))))
+                let raw = changes.unwrap_or_else(|| table.provider());
+                Ok(Some(Arc::new(PolicyTable::new(raw, policy, readable, table.version()))))
             }
-            TableState::Unavailable { .. } => unavailable(),
+            TableState::Unavailable { .. } => unavailable(&securable.schema, &securable.table),
         }
     }
+}
+
+fn unavailable<T>(schema: &str, name: &str) -> Result<T> {
+    let table = format!("{schema}.{name}");
+    Err(DataFusionError::External(Box::new(Unavailable { table })))
+}
+
+/// What was asked of an older version cannot be had. The text names the table, which may be seen.
+fn asked_in_vain(error: VersionError) -> DataFusionError {
+    let state = match &error {
+        VersionError::Unreadable { .. } => SqlState::ObjectNotInPrerequisiteState,
+        _ => SqlState::InvalidParameterValue,
+    };
+    DataFusionError::External(Box::new(QueryError::new(state, error.to_string())))
 }
 
 /// One schema of the lake.
@@ -121,10 +178,11 @@ impl SchemaProvider for GovernedSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        self.lake.provider(&self.name, name)
+        self.lake.provider(&self.name, name).await
     }
 
     fn table_exist(&self, name: &str) -> bool {
+        let name = Request::of_name(name).map_or(name, |(table, _)| table);
         self.lake
             .catalog
             .table(&self.name, name)

@@ -13,6 +13,7 @@ mod execute;
 mod explain;
 mod failure;
 mod governed;
+mod history;
 mod metrics;
 pub mod pg_catalog;
 mod plan;
@@ -26,4 +27,5 @@ mod system;
 pub mod system_table;
 #[cfg(test)]
 mod tests;
+mod versioned;
 mod view;

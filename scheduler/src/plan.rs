@@ -19,6 +19,7 @@ use crate::error::{QueryError, SqlState};
 use crate::failure;
 use crate::pg_catalog;
 use crate::system_table::SystemTable;
+use crate::versioned;
 use crate::view::{View, ViewKey};
 
 /// A statement planned against one view; parameters are still open.
@@ -52,6 +53,8 @@ impl Planned {
         declared: &[Option<DataType>],
     ) -> Result<Self, QueryError> {
         let mut statement = statement.clone();
+        let zone = view.state.config_options().execution.time_zone.as_deref();
+        versioned::rewrite(&mut statement, zone)?;
         pg_catalog::rewrite(&mut statement, &view.visible).map_err(|error| failure::refused(&error))?;
         let plan = view
             .state

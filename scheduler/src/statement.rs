@@ -13,6 +13,7 @@ use sqlparser::parser::Parser;
 
 use crate::error::{QueryError, SqlState};
 use crate::failure;
+use crate::versioned;
 
 /// Statement texts longer than this are refused before they are parsed.
 const MAXIMUM_TEXT: usize = 1 << 20;
@@ -87,6 +88,8 @@ impl Statement {
             .with_recursion_limit(RECURSION_LIMIT)
             .try_with_sql(sql)
             .and_then(|mut parser| parser.parse_statements())
+            // Versions of tables are no part of PostgreSQL's grammar, and their words fine aliases in it.
+            .or_else(|error| versioned::parse(sql, RECURSION_LIMIT).map_err(|_| error))
             .map_err(|error| match error {
                 sqlparser::parser::ParserError::RecursionLimitExceeded => {
                     QueryError::new(SqlState::ProgramLimitExceeded, "the statement nests too deeply")

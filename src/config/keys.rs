@@ -98,6 +98,9 @@ settings! {
         tags: Vec<String> = default "[]";
         /// Columns by name.
         columns: BTreeMap<String, AnnotatedColumn> = default "{}";
+        /// Time zone of timestamps in partition values that name none: that of the writer's session,
+        /// which nothing in the table tells. UTC when left out.
+        partition_time_zone: Option<String> = optional "Europe/London";
     }
 }
 

@@ -62,6 +62,7 @@ fn annotation(annotation: &Annotation) -> TableAnnotation {
         table: annotation.table.as_str().to_owned(),
         description: annotation.description.clone(),
         tags: annotation.tags.clone(),
+        partition_time_zone: annotation.partition_time_zone.clone(),
         columns,
     }
 }

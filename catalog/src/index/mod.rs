@@ -25,6 +25,7 @@ use arrow::record_batch::RecordBatch;
 pub(crate) use build::{IndexBuilder, Site};
 pub(crate) use file::{FileEntry, FileId};
 use layout::Layout;
+pub(crate) use partition::instant as local_instant;
 use segment::Segment;
 
 use crate::definition::TableDefinition;

@@ -86,8 +86,8 @@ fn text(values: &MapArray, row: usize, name: &str) -> Option<String> {
     texts.is_valid(found).then(|| texts.value(found).to_owned())
 }
 
-/// Microseconds since the epoch.
-fn instant(text: &str, zone: Tz) -> Option<i64> {
+/// Microseconds since the epoch of a timestamp in a partition value; one without a zone is in `zone`.
+pub(crate) fn instant(text: &str, zone: Tz) -> Option<i64> {
     if let Some(local) =
         LOCAL_FORMATS.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
     {

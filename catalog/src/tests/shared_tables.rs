@@ -58,12 +58,13 @@ async fn read(catalog: &LakeCatalog, name: &str) -> datafusion::error::Result<St
 }
 
 /// Tables whose data files the fixture leaves out.
-const WITHOUT_FILES: [&str; 6] = [
+const WITHOUT_FILES: [&str; 7] = [
     "checkpoint_with_partitions",
     "checkpoints",
     "checkpoints_vacuumed",
     "latest_not_checkpointed",
     "spark-variant-stable-feature-checkpoint",
+    "table-with-domain-metadata",
     "with_checkpoint_no_last_checkpoint",
 ];
 

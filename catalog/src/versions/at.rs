@@ -64,8 +64,8 @@ impl VersionCache {
 }
 
 impl TableSnapshot {
-    /// The table at another version, with today's description and tags: a column that is protected
-    /// now is protected in every version, by its physical name and by its name.
+    /// The table at another version, with the columns that it still has, under today's names and with
+    /// today's tags, so that today's policies apply to it.
     pub async fn at(self: &Arc<Self>, version: TableVersion) -> Result<Arc<Self>, VersionError> {
         let number = match version {
             TableVersion::Number(number) => number,

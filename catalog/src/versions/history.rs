@@ -46,11 +46,8 @@ impl TableSnapshot {
         let fail = |error: &LoadError| self.unreadable(self.version(), error);
         let mut files = commit_files(self).await.map_err(|error| fail(&error))?;
         let newest = files.split_off(files.len().saturating_sub(limit));
-        let mut commits: Vec<Commit> = futures::stream::iter(newest.into_iter().rev())
-            .map(|file| async move {
-                let info = commit_info(self, file.version).await?;
-                Ok::<_, LoadError>(commit(file, &info))
-            })
+        let mut commits: Vec<Commit> = futures::stream::iter(newest)
+            .map(|file| read_commit(self, file))
             .buffered(PARALLEL_READS)
             .try_collect()
             .await
@@ -58,6 +55,11 @@ impl TableSnapshot {
         commits.sort_by_key(|commit| std::cmp::Reverse(commit.version));
         Ok(commits)
     }
+}
+
+async fn read_commit(table: &TableSnapshot, file: CommitFile) -> Result<Commit, LoadError> {
+    let info = commit_info(table, file.version).await?;
+    Ok(commit(file, &info))
 }
 
 /// A commit's object.

@@ -5,8 +5,8 @@ mod changes;
 mod error;
 mod history;
 
-pub(crate) use at::VersionCache;
 pub use at::TableVersion;
-
+pub(crate) use at::VersionCache;
+pub use changes::{CHANGE_TYPE, COMMIT_TIMESTAMP, COMMIT_VERSION};
 pub use error::VersionError;
 pub use history::Commit;
