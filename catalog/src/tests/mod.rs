@@ -23,4 +23,5 @@ mod skipping;
 mod spelling;
 mod statistics;
 mod support;
+mod versions;
 mod widening;

@@ -68,8 +68,17 @@ const WITHOUT_FILES: [&str; 7] = [
     "with_checkpoint_no_last_checkpoint",
 ];
 
-/// Tables without a golden text.
-const READ_ALONE: [&str; 0] = [];
+/// Tables without a golden text: `deltalake` reads them in other ways, or not.
+const READ_ALONE: [&str; 8] = [
+    "cdf-table-with-cdc-and-dvs",
+    "spark-shredded-variant-preview-delta",
+    "spark-variant-checkpoint",
+    "table-with-dv-small",
+    "table_with_column_mapping",
+    "table_with_deletion_logs",
+    "table_with_liquid_clustering",
+    "table_with_partitioning_mapping",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shared_table_is_read_as_others_read_it_or_refused() {
@@ -101,7 +110,6 @@ async fn every_shared_table_is_read_as_others_read_it_or_refused() {
         }
     }
     assert!(compared >= 32, "{compared} tables compared");
-    // Compared elsewhere: `deltalake` reads them in other ways, or not.
     assert_eq!(alone, READ_ALONE);
     let expected = [("simple_table_features", "Reader features")];
     assert_eq!(refused.len(), expected.len(), "{refused:#?}");

@@ -57,7 +57,6 @@ impl TableSnapshot {
             let versions = (to - from).saturating_add(1);
             return Err(VersionError::TooManyVersions { table: table(), versions, most: MOST_VERSIONS });
         }
-        let at = self.at(TableVersion::Number(to)).await?;
         let commits = history::commit_files(self).await.map_err(|error| self.unreadable(from, &error))?;
         let in_range: Vec<_> = commits.iter().filter(|commit| (from..=to).contains(&commit.version)).collect();
         if in_range.first().map(|commit| commit.version) != Some(from)
@@ -66,6 +65,7 @@ impl TableSnapshot {
             let oldest = commits.first().map_or(to, |commit| commit.version);
             return Err(VersionError::NoVersion { table: table(), version: from, oldest, newest: self.version() });
         }
+        let at = self.at(TableVersion::Number(to)).await?;
         let partitions: Vec<String> =
             at.log.snapshot.table_configuration().metadata().partition_columns().to_vec();
         let in_range: Vec<_> = in_range.into_iter().copied().collect();
