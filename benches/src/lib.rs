@@ -5,6 +5,7 @@
 //! - [`plain`]: the same statements through DataFusion alone
 //! - [`answer`], [`check`]: are the answers the same?
 //! - [`overhead`]: what do the policies cost?
+//! - [`lake`]: tables of very many files, catalogs of very many tables, deletion vectors
 //!
 //! `policies.yaml` and `views.sql` in `tpch/` say the same thing twice: once as policies, once by hand.
 
@@ -15,6 +16,7 @@ mod delta;
 pub mod engine;
 pub mod governed;
 mod interval;
+pub mod lake;
 pub mod overhead;
 pub mod plain;
 pub mod queries;
