@@ -32,10 +32,10 @@ const PATTERNS: [(&str, &str); 3] =
     [("few", "one row of 1,000, anywhere"), ("some", "one row of 20, anywhere"), ("runs", "runs of 500 of each 5,000 rows")];
 
 const STATEMENTS: [(&str, &str); 4] = [
-    ("sum", "SELECT sum(id), sum(amount) FROM {t}"),
-    ("text", "SELECT count(DISTINCT text) FROM {t}"),
-    ("group", "SELECT id % 100 AS g, count(*), avg(amount) FROM {t} GROUP BY 1"),
-    ("range", "SELECT count(*), sum(amount) FROM {t} WHERE id BETWEEN 1000000 AND 3000000"),
+    ("sum", "SELECT sum(id) AS ids, sum(amount) AS amounts FROM {t}"),
+    ("text", "SELECT count(DISTINCT text) AS texts FROM {t}"),
+    ("group", "SELECT id % 100 AS g, count(*) AS rows, avg(amount) AS mean FROM {t} GROUP BY 1"),
+    ("range", "SELECT count(*) AS rows, sum(amount) AS amounts FROM {t} WHERE id BETWEEN 1000000 AND 3000000"),
 ];
 
 /// Makes the tables unless they are there, compares the answers, then measures pairs. Gives the
