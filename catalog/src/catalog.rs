@@ -148,6 +148,36 @@ impl LakeCatalog {
         unreadable.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
+    /// Brings single tables, by schema and name, to their newest versions now. Names that the catalog
+    /// does not have are passed over; an error means that what is published may be old.
+    pub async fn refresh_tables(&self, names: &[(String, String)]) -> Result<(), CatalogError> {
+        let mut tracked = self.tracked.lock().await;
+        for (schema, name) in names {
+            let key = TableKey { schema: schema.clone(), name: name.clone() };
+            let Some(last) = tracked.get(&key).cloned() else { continue };
+            let location = last.location.clone();
+            let unreachable =
+                |reason: String| CatalogError::TableUnreachable { table: key.to_string(), reason };
+            let before = match &last.state {
+                TrackedState::Loaded(table) => {
+                    let seen = log::probe(&location, &table.log, self.context.limits).await;
+                    if seen.map_err(|error| unreachable(error.to_string()))? == Probe::Unchanged {
+                        continue;
+                    }
+                    Some(table.id())
+                }
+                TrackedState::Failed { .. } => None,
+            };
+            let Some(next) = self.advance_table(&key, location, Some(last)).await else { continue };
+            if matches!(&next.state, TrackedState::Loaded(table) if Some(table.id()) == before) {
+                return Err(unreachable("a newer version was seen and could not be read".to_owned()));
+            }
+            tracked.insert(key, next);
+        }
+        self.publish(&tracked);
+        Ok(())
+    }
+
     /// Refreshes until `stop`. Failures are logged and tried again.
     pub async fn run_refresh(self: Arc<Self>, stop: CancellationToken) {
         let refreshing = async {

@@ -33,6 +33,14 @@ pub enum CatalogError {
         /// What was expected.
         reason: String,
     },
+    /// A table's store did not answer.
+    #[error("cannot reach table {table}: {reason}")]
+    TableUnreachable {
+        /// `schema.table`.
+        table: String,
+        /// Why.
+        reason: String,
+    },
     /// The folder of a layer does not exist or cannot be listed.
     #[error("layer {schema}: cannot list {location}: {source}")]
     LayerUnreadable {

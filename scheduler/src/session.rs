@@ -291,6 +291,9 @@ impl Session {
                         ),
                     ));
                 }
+                if self.reads_latest() {
+                    self.look_for_commits(&prepared.statement).await?;
+                }
                 let view = self.view().await?;
                 let planned = self.current_plan(&view, prepared).await?;
                 execute::run(self, &view, &prepared.statement, &planned, parameters).await?
@@ -336,6 +339,36 @@ impl Session {
             Kind::Deallocate(None) => Outcome::Forget(Forget::AllStatements),
             Kind::Close(Some(name)) => Outcome::Forget(Forget::Portal(name.clone())),
             Kind::Close(None) => Outcome::Forget(Forget::AllPortals),
+        })
+    }
+
+    fn reads_latest(&self) -> bool {
+        self.settings.lock().get("lakeward.read_latest") == Some("on")
+    }
+
+    /// Brings the tables that a statement names, and that may be seen, to their newest versions: what
+    /// this client's own writer committed before is then read.
+    async fn look_for_commits(&self, statement: &Statement) -> Result<(), QueryError> {
+        let named = statement.tables();
+        let lake = lake(&self.coordinator, &self.principal).await?;
+        let wanted: Vec<_> = lake
+            .visible()
+            .filter(|(entry, _)| {
+                named.iter().any(|(schema, table)| {
+                    *table == entry.name && schema.as_ref().is_none_or(|schema| *schema == entry.schema)
+                })
+            })
+            .map(|(entry, _)| (entry.schema.clone(), entry.name.clone()))
+            .collect();
+        let looking = self.coordinator.catalog().refresh_tables(&wanted);
+        let limit = self.statement_timeout().unwrap_or(std::time::Duration::MAX);
+        tokio::time::timeout(limit, looking).await.map_err(|_| timed_out())?.map_err(|error| {
+            tracing::warn!(%error, "the newest versions could not be looked for");
+            QueryError::new(
+                SqlState::ObjectNotInPrerequisiteState,
+                "the newest version of a table could not be looked for",
+            )
+            .with_hint("SET lakeward.read_latest = off reads the newest version that is known.")
         })
     }
 

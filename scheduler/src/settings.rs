@@ -60,6 +60,7 @@ const KNOWN: &[(&str, &str, Rule, bool)] = &[
     ("intervalstyle", "postgres", Rule::Only("postgres"), true),
     ("is_superuser", "off", Rule::ReadOnly, true),
     ("jit", "off", Rule::Boolean, false),
+    ("lakeward.read_latest", "off", Rule::Boolean, false),
     ("lakeward.route", "auto", Rule::OneOf(&["auto", "local"]), false),
     ("lock_timeout", "0", Rule::Duration, false),
     ("max_identifier_length", "63", Rule::ReadOnly, false),

@@ -70,6 +70,23 @@ impl Statement {
         Sha256::digest(self.text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Schema, where it says one, and name of each relation that it names.
+    pub(crate) fn tables(&self) -> Vec<(Option<String>, String)> {
+        let (Kind::Query(statement) | Kind::Explain { statement, .. }) = &*self.kind else {
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        let _ = ast::visit_relations(statement.as_ref(), |name| {
+            let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
+            if let Some((table, before)) = parts.split_last() {
+                let table = table.split_once('@').map_or(table.as_str(), |(table, _)| table);
+                tables.push((before.last().cloned(), table.to_owned()));
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        tables
+    }
+
     /// Whether it may run in a transaction that has failed.
     pub(crate) fn ends_transaction(&self) -> bool {
         matches!(*self.kind, Kind::Commit | Kind::Rollback)

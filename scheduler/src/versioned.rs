@@ -303,7 +303,7 @@ mod tests {
             ("SELECT * FROM t FOR TIMESTAMP AS OF '2026-07-01T12:00:00Z'", r#""t@20260701120000000" AS "t""#),
             ("SELECT * FROM t FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01'", r#""t@20260101000000000" AS "t""#),
             ("SELECT * FROM table_history('silver.t')", r#"silver."t@history" AS table_history"#),
-            (r#"SELECT * FROM table_changes('"S"."T"', 1, 3) c"#, r#""S"."T@changes(1,3)" AS c"#),
+            (r#"SELECT * FROM table_changes('"S"."T"', 1, 3) c"#, r#""S"."T@changes(1,3)" c"#),
         ] {
             assert_eq!(rewritten(sql), format!("SELECT * FROM {table}"), "{sql}");
         }

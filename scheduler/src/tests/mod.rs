@@ -4,6 +4,7 @@
 mod lake;
 mod sessions;
 mod streams;
+mod versions;
 
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
