@@ -1,0 +1,69 @@
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import hand_tables
+import pytest
+import rs_tables
+from lake import STEWARD, make_configuration
+from sail_tables import TABLES as SAIL_TABLES
+from server import Server, environment
+
+HERE = Path(__file__).parent
+# Layers by who wrote them, and the tables in each.
+WRITTEN = {"sail": SAIL_TABLES, "rs": rs_tables.TABLES, "hand": hand_tables.TABLES}
+NAMES = [f"{writer}.{name}" for writer, tables in WRITTEN.items() for name in tables]
+
+
+@contextmanager
+def serving(directory, **sources):
+    """A server over these tables and layers, which must stop in order at the end."""
+    server = Server(make_configuration(directory, **sources)).start()
+    try:
+        yield server
+        assert server.stop() == 0, server.log()
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def connection(server):
+    """One for all tests of a module; it must outlive every error."""
+    with server.connect(STEWARD) as connection:
+        yield connection
+
+
+@dataclass(frozen=True)
+class Written:
+    """Tables of three writers, and how pysail read its own."""
+
+    folder: Path
+    read_by_sail: Path
+    server: Server
+
+    def table(self, name: str) -> Path:
+        return self.folder / name.replace(".", "/")
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """Read only: tests that change a table make their own."""
+    folder, read_by_sail = tmp_path_factory.mktemp("written"), tmp_path_factory.mktemp("read-by-sail")
+    for writer in WRITTEN:
+        (folder / writer).mkdir()
+    sail = subprocess.Popen(
+        [sys.executable, "-W", "ignore", HERE / "sail_tables.py", folder / "sail", read_by_sail],
+        env=environment({"RUST_LOG": "off"}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    rs_tables.write_all(folder / "rs")
+    hand_tables.write_all(folder / "hand")
+    said, _ = sail.communicate(timeout=100)
+    assert sail.returncode == 0, said
+    layers = {writer: folder / writer for writer in WRITTEN}
+    with serving(tmp_path_factory.mktemp("written-server"), layers=layers) as server:
+        yield Written(folder, read_by_sail, server)

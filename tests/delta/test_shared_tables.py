@@ -1,0 +1,84 @@
+"""Tables of many writers: each is read as its files say, or refused for the reason that holds."""
+
+import pytest
+from conftest import serving
+from lake import table_name
+from oracle import table as oracle
+from oracle.peers import deltalake_rows
+from server import REPOSITORY
+from wire import assert_same_rows, read, reason, refusal
+
+SHARED = REPOSITORY.parent / "shared" / "delta-tables"
+FOLDERS = {
+    folder.relative_to(SHARED).as_posix(): folder
+    for folder in sorted(log.parent for log in SHARED.glob("**/_delta_log"))
+}
+
+# The fixture leaves data files of these out: the log can be read, the rows cannot.
+WITHOUT_FILES = {
+    "checkpoint_with_partitions",
+    "checkpoints",
+    "checkpoints_vacuumed",
+    "latest_not_checkpointed",
+    "spark-variant-stable-feature-checkpoint",
+    "table-with-domain-metadata",
+    "with_checkpoint_no_last_checkpoint",
+}
+
+# What operators read in system.tables.
+REFUSED = {
+    # Its protocol asks for reader version 5, which does not exist.
+    "simple_table_features": r"(?i)reader (version|features)",
+    "spark-shredded-variant-preview-delta": "variantShredding-preview",
+}
+
+# See docs/delta.md, "Tables where readers differ".
+DELTALAKE_DIFFERS = {
+    "table_with_edge_timestamps",
+}
+
+
+def test_the_tables_are_there():
+    assert len(FOLDERS) >= 50, f"the shared Delta tables are not at {SHARED}: they belong beside the repository"
+    assert WITHOUT_FILES | REFUSED.keys() | DELTALAKE_DIFFERS <= FOLDERS.keys()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    tables = {f"lake.{table_name(name)}": folder for name, folder in FOLDERS.items()}
+    with serving(tmp_path_factory.mktemp("shared"), tables=tables) as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", [name for name in FOLDERS if name not in WITHOUT_FILES | REFUSED.keys()])
+def test_read(connection, name):
+    expected = oracle.read(FOLDERS[name])
+    assert_same_rows(read(connection, f"lake.{table_name(name)}", expected.fields), expected)
+
+
+@pytest.mark.parametrize("name", [name for name in FOLDERS if name not in WITHOUT_FILES | REFUSED.keys()])
+def test_deltalake_reads_the_same(name):
+    expected = oracle.read(FOLDERS[name])
+    found = deltalake_rows(FOLDERS[name], expected.fields)
+    if name in DELTALAKE_DIFFERS:
+        assert sorted(found.rows) != sorted(expected.rows), "deltalake reads it now: take it off the list"
+    else:
+        assert_same_rows(found, expected)
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_FILES))
+@pytest.mark.parametrize("columns", ["*", "count(*)"])
+def test_without_its_files(connection, name, columns):
+    error = refusal(connection, f"SELECT {columns} FROM lake.{table_name(name)}")
+    assert error.sqlstate == "XX001", error
+    assert f'table "lake.{table_name(name)}"' in error.diag.message_primary
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_refused(connection, name):
+    error = refusal(connection, f"SELECT * FROM lake.{table_name(name)}")
+    assert error.sqlstate == "55000", error
+    assert f'table "lake.{table_name(name)}" is unavailable' in error.diag.message_primary
+    import re
+
+    assert re.search(REFUSED[name], reason(connection, "lake", table_name(name)))
