@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from oracle.values import INTEGERS, MICROS_PER_DAY, TIMESTAMPS, scale
+from oracle.values import DECIMAL, INTEGERS, MICROS_PER_DAY, TIMESTAMPS, scale
 
 BOUNDS = {
     "byte": (-(2**7), 2**7 - 1),
@@ -28,6 +28,8 @@ SQL_TYPES = {
 }
 FIRST_DAY = datetime.date(1, 1, 1).toordinal() - datetime.date(1970, 1, 1).toordinal()
 LAST_DAY = datetime.date(9999, 12, 31).toordinal() - datetime.date(1970, 1, 1).toordinal()
+# Where literals of timestamps end: they are counted in nanoseconds.
+NANOSECONDS = (-(2**63) // 1000 + 1, 2**63 // 1000 - 1)
 ORDERED = (*INTEGERS, "float", "double", "date", *TIMESTAMPS, "string")
 
 
@@ -57,8 +59,8 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def literal(value, kind: str) -> str:
-    """A spelled value in SQL."""
+def literal(value, kind: str, alone: bool = True) -> str:
+    """A spelled value in SQL; `alone` where no other constant stands beside it, whose type it would have to share."""
     if kind == "boolean":
         return "true" if value else "false"
     if kind == "string":
@@ -69,6 +71,8 @@ def literal(value, kind: str) -> str:
         return str(value)
     if kind == "date":
         text = day_text(value)
+    elif kind in TIMESTAMPS and not (alone and NANOSECONDS[0] < value < NANOSECONDS[1]):
+        return f"to_timestamp_micros({value})"
     elif kind in TIMESTAMPS:
         days, micros = divmod(value, MICROS_PER_DAY)
         time = datetime.timedelta(microseconds=micros)
@@ -103,15 +107,13 @@ def neighbours(value, kind: str) -> list:
     kind_scale = scale(kind)
     if kind_scale is not None:
         step = Decimal(1).scaleb(-kind_scale)
-        near = [format(v, "f") for v in (Decimal(value) - step, Decimal(value) + step)] if len(value) < 25 else []
-        return near
+        near = (Decimal(value) - step, Decimal(value) + step) if len(value) < 25 else ()
+        return [format(v, "f") for v in near if len(v.as_tuple().digits) <= int(DECIMAL.match(kind)[1])]
     return []
 
 
 def usable(value, kind: str) -> bool:
-    """Left out: zeros of floats (-0.0 equals 0.0, or not: engines differ) and texts that SQL cannot spell."""
-    if kind in ("float", "double"):
-        return float(value) != 0
+    """Left out: what SQL cannot spell, or not shortly."""
     if kind == "string":
         return "\x00" not in value and len(value) < 1000
     if kind == "date":
@@ -148,9 +150,9 @@ def predicates(name: str, kind: str, values: list, seed: str, amount: int = 3) -
     for constant in constants:
         found += comparisons(column, kind, order, constant)
     low, high = sorted(chance.sample(constants, 2) if len(constants) > 1 else constants * 2, key=order)
-    spelled = [literal(c, kind) for c in constants]
+    spelled = [literal(c, kind, alone=False) for c in constants]
     keys = {order(c) for c in constants}
-    a, b = literal(low, kind), literal(high, kind)
+    a, b = literal(low, kind, alone=False), literal(high, kind, alone=False)
     found += [
         Predicate(
             f"{column} BETWEEN {a} AND {b}", lambda v: v is not None and order(low) <= order(v) <= order(high)

@@ -12,6 +12,16 @@ from wire import assert_same_rows, read, texts
 
 # Larger tables show only their first column.
 MANY = 500
+# So many predicates of a column, chosen by a fixed seed; all of them for tables that are about bounds.
+CHOSEN = 14
+THOROUGH = {
+    "hand.bounds_cut_by_spark",
+    "hand.bounds_wide_and_missing",
+    "hand.text_order",
+    "rs.extremes",
+    "rs.long_prefixes",
+    "rs.not_a_number",
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +45,10 @@ def test_predicates(connection, name, full):
     wrong = []
     for at, field in enumerate(full.fields):
         column = [row[at] for row in full.rows]
-        for predicate in predicates(field["name"], field["type"], column, name):
+        found = predicates(field["name"], field["type"], column, name)
+        if name not in THOROUGH:
+            found = random.Random(name).sample(found, min(CHOSEN, len(found)))
+        for predicate in found:
             kept = [row for row, value in zip(shown.rows, column) if predicate.holds(value)]
             check(wrong, connection, relation.format(predicate.sql), Rows(shown.fields, kept))
     assert not wrong, "\n".join(wrong[:20])
