@@ -8,5 +8,6 @@ is what the tests hold the others to. It knows no statistics and skips nothing.
 - `variant`: variant values
 - `values`: one spelling for each value, from Arrow and from the wire
 - `table`: the rows of a version
+- `changes`: the change data feed
 - `peers`: the same rows from PyPI deltalake
 """

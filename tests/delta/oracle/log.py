@@ -14,6 +14,7 @@ CHECKPOINT = re.compile(
 )
 ADD_FIELDS = ("path", "partitionValues", "size", "stats", "deletionVector")
 REMOVE_FIELDS = ("path", "deletionVector")
+MAPS = ("partitionValues", "configuration")
 
 
 class Unreadable(Exception):
@@ -144,11 +145,5 @@ def parquet_actions(path: Path):
     for row in table.read(columns=columns).to_pylist():
         for name, action in row.items():
             if action is not None:
-                yield {name: {key: _map(value) for key, value in action.items()}}
-
-
-def _map(value):
-    """pyarrow gives maps as lists of pairs."""
-    if isinstance(value, list) and all(isinstance(pair, tuple) for pair in value) and value:
-        return dict(value)
-    return value
+                # pyarrow gives maps as lists of pairs.
+                yield {name: {key: dict(v) if key in MAPS else v for key, v in action.items()}}

@@ -35,14 +35,14 @@ def read(folder: Path, version: int | None = None) -> Rows:
     return Rows(state.fields, rows)
 
 
-def file_rows(state: Snapshot, add: dict) -> list:
-    """Rows of one file without those that its deletion vector names."""
+def file_rows(state: Snapshot, add: dict, more=()) -> list:
+    """Rows of one file without those that its deletion vector names; `more` fields are in the file alone."""
     parquet = pq.ParquetFile(data_path(state.folder, add["path"]), coerce_int96_timestamp_unit="us")
     find = finder(state.mapping)
     present = list(parquet.schema_arrow)
     data = parquet.read()
     columns = []
-    for field in state.fields:
+    for field in [*state.fields, *more]:
         if field["name"] in state.partition_columns:
             text = add["partitionValues"].get(physical_name(state.mapping, field))
             columns.append([from_partition_text(text, field["type"])] * data.num_rows)
