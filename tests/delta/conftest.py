@@ -7,14 +7,21 @@ from pathlib import Path
 import hand_tables
 import pytest
 import rs_tables
-from lake import STEWARD, make_configuration
+from lake import STEWARD, make_configuration, table_name
 from sail_tables import TABLES as SAIL_TABLES
-from server import Server, environment
+from server import REPOSITORY, Server, environment
 
 HERE = Path(__file__).parent
 # Layers by who wrote them, and the tables in each.
 WRITTEN = {"sail": SAIL_TABLES, "rs": rs_tables.TABLES, "hand": hand_tables.TABLES}
 NAMES = [f"{writer}.{name}" for writer, tables in WRITTEN.items() for name in tables]
+
+# Tables of many writers, beside the repository.
+SHARED = REPOSITORY.parent / "shared" / "delta-tables"
+FOLDERS = {
+    folder.relative_to(SHARED).as_posix(): folder
+    for folder in sorted(log.parent for log in SHARED.glob("**/_delta_log"))
+}
 
 
 @contextmanager
@@ -33,6 +40,14 @@ def connection(server):
     """One for all tests of a module; it must outlive every error."""
     with server.connect(STEWARD) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """A server over the shared tables."""
+    tables = {f"lake.{table_name(name)}": folder for name, folder in FOLDERS.items()}
+    with serving(tmp_path_factory.mktemp("shared"), tables=tables) as server:
+        yield server
 
 
 @dataclass(frozen=True)

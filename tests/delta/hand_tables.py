@@ -586,3 +586,17 @@ def text_order(folder):
     for i, text in enumerate(texts):
         data = pa.table({"id": pa.array([i], pa.int64()), "v": [text]})
         made.commit(made.file(f"{i}.parquet", data))
+
+
+@table
+def escaped_characters(folder):
+    """Commits that spell all but ASCII as JSON escapes: beyond U+FFFF these are two, of a high and a low half."""
+    texts = ["\uffff", "\U00010000", "\U0001f600", "\U0001ffff", "\U00020000", "\U0002f800", "\U00030000", "\U0010ffff"]
+    column = "\U00020bb7"
+    made = Table(folder, [field("id", "long"), field(column, "string"), field("p", "string")], partitions=["p"])
+    schema = json.dumps(struct(*made.fields), ensure_ascii=False)
+    made.commit(made.metadata(made.fields, schemaString=schema))
+    for i, text in enumerate(texts):
+        data = pa.table({"id": pa.array([i], pa.int64()), column: [text]})
+        path = made.commit(made.file(f"{i}.parquet", data, {"p": text}))
+        assert path.read_text().isascii()

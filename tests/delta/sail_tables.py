@@ -262,15 +262,6 @@ TABLES = {
         *(rows(i * 10, i * 10 + 10, f"id, 'v{i}'") for i in range(5)),
         "DELETE FROM {table} WHERE id = 11",
     ],
-    "checkpoint_cleaned_up": [
-        create(
-            "id BIGINT, v STRING",
-            "'delta.checkpointInterval' = '2'",
-            "'delta.logRetentionDuration' = 'interval 0 seconds'",
-            "'delta.enableExpiredLogCleanup' = 'true'",
-        ),
-        *(rows(i * 10, i * 10 + 10, f"id, 'v{i}'") for i in range(5)),
-    ],
     "checkpoint_struct_stats": [
         create(
             "id BIGINT, v STRING, at TIMESTAMP, n DECIMAL(12, 2)",

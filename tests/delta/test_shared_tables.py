@@ -1,18 +1,14 @@
 """Tables of many writers: each is read as its files say, or refused for the reason that holds."""
 
+import re
+
 import pytest
-from conftest import serving
+from conftest import FOLDERS, SHARED
 from lake import table_name
 from oracle import table as oracle
-from oracle.peers import deltalake_rows
-from server import REPOSITORY
-from wire import assert_same_rows, read, reason, refusal
-
-SHARED = REPOSITORY.parent / "shared" / "delta-tables"
-FOLDERS = {
-    folder.relative_to(SHARED).as_posix(): folder
-    for folder in sorted(log.parent for log in SHARED.glob("**/_delta_log"))
-}
+from oracle.log import snapshot
+from oracle.peers import deltalake_parts, deltalake_rows
+from wire import assert_same_rows, parts, read, reason, refusal
 
 # The fixture leaves data files of these out: the log can be read, the rows cannot.
 WITHOUT_FILES = {
@@ -44,26 +40,43 @@ def test_the_tables_are_there():
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    tables = {f"lake.{table_name(name)}": folder for name, folder in FOLDERS.items()}
-    with serving(tmp_path_factory.mktemp("shared"), tables=tables) as server:
-        yield server
+def server(shared):
+    return shared
 
 
-@pytest.mark.parametrize("name", [name for name in FOLDERS if name not in WITHOUT_FILES | REFUSED.keys()])
-def test_read(connection, name):
-    expected = oracle.read(FOLDERS[name])
+# More rows than are worth keeping three times over.
+LARGE = "COVID-19_NYT"
+READABLE = [name for name in FOLDERS if name not in WITHOUT_FILES | REFUSED.keys() | {LARGE}]
+
+
+@pytest.fixture(scope="module", params=READABLE)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def expected(name):
+    return oracle.read(FOLDERS[name])
+
+
+def test_read(connection, name, expected):
     assert_same_rows(read(connection, f"lake.{table_name(name)}", expected.fields), expected)
 
 
-@pytest.mark.parametrize("name", [name for name in FOLDERS if name not in WITHOUT_FILES | REFUSED.keys()])
-def test_deltalake_reads_the_same(name):
-    expected = oracle.read(FOLDERS[name])
+def test_deltalake_reads_the_same(name, expected):
     found = deltalake_rows(FOLDERS[name], expected.fields)
     if name in DELTALAKE_DIFFERS:
         assert sorted(found.rows) != sorted(expected.rows), "deltalake reads it now: take it off the list"
     else:
         assert_same_rows(found, expected)
+
+
+def test_a_large_table(connection):
+    state = snapshot(FOLDERS[LARGE])
+    expected = oracle.digest(oracle.file_rows(state, add) for add in state.adds)
+    assert expected[0] == 1_111_930
+    assert oracle.digest(parts(connection, f"lake.{table_name(LARGE)}", state.fields)) == expected
+    assert oracle.digest(deltalake_parts(FOLDERS[LARGE], state.fields)) == expected
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_FILES))
@@ -79,6 +92,4 @@ def test_refused(connection, name):
     error = refusal(connection, f"SELECT * FROM lake.{table_name(name)}")
     assert error.sqlstate == "55000", error
     assert f'table "lake.{table_name(name)}" is unavailable' in error.diag.message_primary
-    import re
-
     assert re.search(REFUSED[name], reason(connection, "lake", table_name(name)))

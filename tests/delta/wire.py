@@ -49,6 +49,16 @@ def read(connection: psycopg.Connection, relation: str, fields: list, where: str
     return Rows(fields, list(zip(*spelled)) if rows else [])
 
 
+def parts(connection: psycopg.Connection, relation: str, fields: list, size: int = 50_000):
+    """The rows of a relation, some at a time."""
+    with connection.cursor() as cursor:
+        cursor._adapters = AS_TEXT
+        cursor.execute(f"SELECT * FROM {relation}")
+        assert [c.name for c in cursor.description] == [field["name"] for field in fields]
+        while rows := cursor.fetchmany(size):
+            yield list(zip(*(from_wire(column, field["type"]) for column, field in zip(zip(*rows), fields))))
+
+
 def assert_same_rows(found: Rows, expected: Rows):
     """Equal as multisets; else says which rows are too few and too many."""
     assert found.names == expected.names

@@ -29,10 +29,19 @@ class Rows:
 def read(folder: Path, version: int | None = None) -> Rows:
     """Reads a version, the newest by default."""
     state = snapshot(Path(folder), version)
-    rows = []
-    for add in state.adds:
-        rows += file_rows(state, add)
-    return Rows(state.fields, rows)
+    return Rows(state.fields, [row for add in state.adds for row in file_rows(state, add)])
+
+
+def digest(parts) -> tuple:
+    """Number of rows, and a sum over them that does not depend on their order: for tables too large to keep twice.
+
+    `parts` gives lists of spelled rows; digests mean something within one process only.
+    """
+    count = total = 0
+    for rows in parts:
+        count += len(rows)
+        total += sum(map(hash, rows))
+    return count, total
 
 
 def file_rows(state: Snapshot, add: dict, more=()) -> list:
