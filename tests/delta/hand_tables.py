@@ -20,7 +20,7 @@ from handmade import (
     statistics_of,
     struct,
 )
-from oracle import vectors
+from oracle import variant, vectors
 
 UTC = datetime.UTC
 SIMPLE = [field("id", "long"), field("v", "string")]
@@ -600,3 +600,67 @@ def escaped_characters(folder):
         data = pa.table({"id": pa.array([i], pa.int64()), column: [text]})
         path = made.commit(made.file(f"{i}.parquet", data, {"p": text}))
         assert path.read_text().isascii()
+
+
+@table
+def shallow_clone(folder):
+    """Lists files of another table, by their URL; that table has a vector on one, the clone has not."""
+    made = Table(folder, SIMPLE)
+    source = Table(folder.parent / "shallow_clone_source", SIMPLE, **VECTORS)
+    add = source.file("a b.parquet", simple(0, 10), vector=vectors.inline([1]))
+    add["add"]["path"] = "a%20b.parquet"
+    source.commit(add)
+    cloned = source.add("a b.parquet", simple(0, 10))
+    cloned["add"]["path"] = (source.folder / "a b.parquet").as_uri()
+    made.commit(cloned, made.file("own.parquet", simple(10, 20)))
+
+
+VARIANT = [field("id", "long"), field("v", "variant")]
+
+
+@table
+def variants_shredded(folder):
+    """Variants taken apart into typed columns: numbers, texts, lists, objects, and what fits none of these."""
+    made = Table(folder, VARIANT, features=["variantType", "variantShredding"])
+    binary = pa.binary()
+
+    def group(kind):
+        return pa.struct([pa.field("value", binary), pa.field("typed_value", kind)])
+
+    def write(number, kind, rows):
+        metadata = pa.field("metadata", binary, nullable=False)
+        top = pa.struct([metadata, pa.field("value", binary), pa.field("typed_value", kind)])
+        data = pa.Table.from_pylist(
+            [{"id": number * 10 + i, "v": row} for i, row in enumerate(rows)],
+            schema=pa.schema([("id", pa.int64()), ("v", top)]),
+        )
+        made.commit(made.file(f"{number}.parquet", data, statistics={"numRecords": len(rows)}))
+
+    def kept(value, names=()):
+        metadata, content = variant.encode(value, names)
+        return {"metadata": metadata, "value": content}
+
+    def taken(typed, names=(), rest=None):
+        metadata, content = variant.encode(rest, names)
+        return {"metadata": metadata, "value": content if rest else None, "typed_value": typed}
+
+    write(0, pa.int64(), [taken(2**40), kept("text"), kept({"a": 1}), kept(None), None])
+    write(1, pa.string(), [taken("t"), kept(-5), kept([1, "x", None])])
+    element = pa.field("element", group(pa.int64()), nullable=False)
+    lists = [
+        taken([{"typed_value": 1}, {"value": variant.encode("b")[1]}]),
+        taken([]),
+        kept({"no": "list"}),
+    ]
+    write(2, pa.list_(element), lists)
+    fields = [
+        pa.field("a", group(pa.int64()), nullable=False),
+        pa.field("b", group(pa.string()), nullable=False),
+    ]
+    objects = [
+        taken({"a": {"typed_value": 1}, "b": {"typed_value": "x"}}, "ab"),
+        taken({"a": {"typed_value": 2}, "b": {}}, "ab"),
+        taken({"a": {"typed_value": 3}, "b": {"value": b"\x00"}}, "ab", rest={"c": True}),
+        kept(7, "ab"),
+    ]
+    write(3, pa.struct(fields), objects)

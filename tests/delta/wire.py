@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 import psycopg
+import pytest
 from oracle.table import Rows
 from oracle.values import from_wire, wire_type
 from psycopg import postgres
@@ -70,6 +71,15 @@ def assert_same_rows(found: Rows, expected: Rows):
         f"{len(found.rows)} rows where {len(expected.rows)} are expected; columns {found.names}\n"
         f"missing {len(missing)}: {missing[:5]}\nnot expected {len(extra)}: {extra[:5]}"
     )
+
+
+def check_peer(differs: bool, found, expected: Rows):
+    """Another reader gives the same rows, or is known not to; the list of those must not outlive the reason."""
+    if not differs:
+        assert_same_rows(found(), expected)
+        return
+    with pytest.raises(Exception):
+        assert_same_rows(found(), expected)
 
 
 def refusal(connection: psycopg.Connection, sql: str) -> psycopg.Error:

@@ -9,7 +9,7 @@
 | string, binary | str, bytes |
 | array, struct | tuples |
 | map | tuple of (key, value), in the order of their spelling |
-| variant | JSON text with sorted keys |
+| variant | JSON text with sorted keys; on the wire it is text that holds JSON, inside other values too |
 
 NULL is None everywhere.
 """
@@ -43,22 +43,17 @@ WIRE_TYPES = {
     "date": "date",
     "timestamp": "timestamptz",
     "timestamp_ntz": "timestamp",
+    "variant": "text",
 }
 
 
 def wire_type(kind) -> str:
     """PostgreSQL's name of the type a column of this Delta type has."""
     if isinstance(kind, dict):
-        if kind["type"] == "array" and is_scalar(kind["elementType"]):
+        if kind["type"] == "array" and isinstance(kind["elementType"], str):
             return wire_type(kind["elementType"]) + "[]"
         return "json"
-    if kind == "variant":
-        return "json"
     return "numeric" if DECIMAL.match(kind) else WIRE_TYPES[kind]
-
-
-def is_scalar(kind) -> bool:
-    return isinstance(kind, str) and kind != "variant"
 
 
 def scale(kind) -> int | None:
@@ -125,13 +120,7 @@ def _lists(array, items: list) -> list:
 
 
 def _variants(array) -> list:
-    names = [field.name for field in array.type]
-    assert set(names) == {"metadata", "value"}, names
-    metadata, values = (array.field(names.index(name)).to_pylist() for name in ("metadata", "value"))
-    return [
-        json_text(variant.decode(m, v)) if valid else None
-        for m, v, valid in zip(metadata, values, array.is_valid().to_pylist())
-    ]
+    return [None if v is None else json_text(variant.decode(v)) for v in array.to_pylist()]
 
 
 def _scalars(array, kind: str) -> list:
@@ -213,11 +202,9 @@ def from_wire(texts, kind) -> list:
     """Spells a column of texts as PostgreSQL's protocol carries them."""
     if kind == "string":
         return list(texts)
-    if kind == "variant":
-        spell = _parsed(lambda value: json_text(value, wire=True))
-    elif isinstance(kind, str):
+    if isinstance(kind, str):
         spell = lambda text: _from_text(text, kind)  # noqa: E731
-    elif kind["type"] == "array" and is_scalar(kind["elementType"]):
+    elif kind["type"] == "array" and isinstance(kind["elementType"], str):
         spell = lambda text: tuple(  # noqa: E731
             None if item is None else _from_text(item, kind["elementType"]) for item in array_items(text)
         )
@@ -248,6 +235,8 @@ def _from_text(text: str, kind: str):
     if kind == "binary":
         assert text.startswith("\\x"), text
         return bytes.fromhex(text[2:])
+    if kind == "variant":
+        return json_text(json.loads(text, **JSON))
     return text
 
 
@@ -310,20 +299,20 @@ class _Number(str):
     """A JSON number as it was written."""
 
 
-def _parsed(spell):
-    options = {"parse_int": _Number, "parse_float": _Number, "object_pairs_hook": _Pairs}
-    return lambda text: spell(json.loads(text, **options))
-
-
 class _Pairs(list):
     """A JSON object: its members in their order."""
 
 
+JSON = {"parse_int": _Number, "parse_float": _Number, "object_pairs_hook": _Pairs}
+
+
+def _parsed(spell):
+    return lambda text: spell(json.loads(text, **JSON))
+
+
 def _from_json(value, kind):
-    if value is None and kind != "variant":
+    if value is None:
         return None
-    if kind == "variant":
-        return None if value is None else json_text(value, wire=True)
     if isinstance(kind, str):
         if kind == "boolean":
             assert isinstance(value, bool), value
@@ -349,15 +338,15 @@ def _from_json(value, kind):
     raise ValueError(kind)
 
 
-def json_text(value, wire: bool = False) -> str:
+def json_text(value) -> str:
     """Canonical text of a JSON-like value: sorted keys, numbers by what they are worth."""
     if isinstance(value, _Pairs):
         value = dict(value)
     if isinstance(value, dict):
-        members = (f"{json.dumps(k)}:{json_text(v, wire)}" for k, v in sorted(value.items()))
+        members = (f"{json.dumps(k)}:{json_text(v)}" for k, v in sorted(value.items()))
         return "{" + ",".join(members) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(json_text(item, wire) for item in value) + "]"
+        return "[" + ",".join(json_text(item) for item in value) + "]"
     if isinstance(value, (_Number, int, float, Decimal)) and not isinstance(value, bool):
         return format(Decimal(str(value)).normalize(WIDE), "f")
     return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Variant values (Parquet's Variant Binary Encoding, version 1) as JSON-like Python values."""
+"""Variant values (Parquet's Variant Binary Encoding, version 1, and Variant Shredding) as JSON-like Python values."""
 
 import base64
 import datetime
@@ -8,11 +8,28 @@ from decimal import Decimal
 
 EPOCH = datetime.datetime(1970, 1, 1)
 SHORT, OBJECT, ARRAY = 1, 2, 3
+MISSING = object()
 
 
-def decode(metadata: bytes, value: bytes):
-    """Numbers stay numbers; what JSON has no type for is text. Shredded values are not known here."""
-    return _value(_names(metadata), memoryview(value))
+def decode(variant: dict):
+    """Numbers stay numbers; what JSON has no type for is text. The keys are a Parquet file's: `typed_value` is optional."""
+    found = _whole(_names(variant["metadata"]), variant)
+    return None if found is MISSING else found
+
+
+def _whole(names: list, group: dict):
+    """Puts together what shredding took apart."""
+    value, typed = group.get("value"), group.get("typed_value")
+    rest = MISSING if value is None else _value(names, memoryview(value))
+    if typed is None:
+        return rest
+    if isinstance(typed, list):
+        return [_whole(names, element) for element in typed]
+    if isinstance(typed, dict):
+        fields = {name: _whole(names, field) for name, field in typed.items()}
+        fields = {name: field for name, field in fields.items() if field is not MISSING}
+        return fields | ({} if rest is MISSING else rest)
+    return typed
 
 
 def _unsigned(data, at: int, size: int) -> int:
@@ -74,3 +91,43 @@ def _primitive(head: int, data):
     if head == 20:
         return str(uuid.UUID(bytes=bytes(data[:16])))
     raise ValueError(f"primitive type {head}")
+
+
+def encode(value, names=()) -> tuple:
+    """Metadata and value of a JSON-like value, for tables made by hand; strings and objects may not be long.
+
+    `names` are of fields that are shredded: the metadata lists them, too.
+    """
+    names = sorted(_keys(value) | set(names))
+    offsets = [sum(len(name.encode()) for name in names[:i]) for i in range(len(names) + 1)]
+    metadata = bytes([0x11, len(names), *offsets]) + "".join(names).encode()
+    return metadata, _encoded(value, names)
+
+
+def _keys(value) -> set:
+    if isinstance(value, dict):
+        return set(value).union(*map(_keys, value.values()))
+    return set().union(*map(_keys, value)) if isinstance(value, list) else set()
+
+
+def _encoded(value, names: list) -> bytes:
+    if value is None or isinstance(value, bool):
+        return bytes([{None: 0, True: 1, False: 2}[value] << 2])
+    if isinstance(value, int):
+        return bytes([6 << 2]) + value.to_bytes(8, "little", signed=True)
+    if isinstance(value, float):
+        return bytes([7 << 2]) + struct.pack("<d", value)
+    if isinstance(value, str):
+        content = value.encode()
+        assert len(content) < 64
+        return bytes([len(content) << 2 | SHORT]) + content
+    if isinstance(value, dict):
+        # Fields in the order of their names.
+        items = [(names.index(name), _encoded(value[name], names)) for name in sorted(value)]
+        head = bytes([OBJECT, len(items), *(at for at, _ in items)])
+    else:
+        items = [(None, _encoded(item, names)) for item in value]
+        head = bytes([ARRAY, len(items)])
+    contents = [content for _, content in items]
+    offsets = [sum(map(len, contents[:i])) for i in range(len(contents) + 1)]
+    return head + bytes(offsets) + b"".join(contents)
