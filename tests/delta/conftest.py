@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import hand_tables
+import hand
 import pytest
 import rs_tables
 from lake import STEWARD, make_configuration, table_name
@@ -13,7 +13,7 @@ from server import REPOSITORY, Server, environment
 
 HERE = Path(__file__).parent
 # Layers by who wrote them, and the tables in each.
-WRITTEN = {"sail": SAIL_TABLES, "rs": rs_tables.TABLES, "hand": hand_tables.TABLES}
+WRITTEN = {"sail": SAIL_TABLES, "rs": rs_tables.TABLES, "hand": hand.TABLES}
 NAMES = [f"{writer}.{name}" for writer, tables in WRITTEN.items() for name in tables]
 
 # Tables of many writers, beside the repository.
@@ -76,7 +76,7 @@ def written(tmp_path_factory):
         text=True,
     )
     rs_tables.write_all(folder / "rs")
-    hand_tables.write_all(folder / "hand")
+    hand.write_all(folder / "hand")
     said, _ = sail.communicate(timeout=100)
     assert sail.returncode == 0, said
     layers = {writer: folder / writer for writer in WRITTEN}

@@ -33,9 +33,7 @@ def make_configuration(directory: Path, tables: dict | None = None, layers: dict
     ]
     (directory / "lakeward.yaml").write_text("\n".join(lines) + "\n")
     (directory / "policies.yaml").write_text(
-        "version: 1\n"
-        "grants:\n"
-        '  - { role: steward, object: "*.*", action: select }\n'
+        'version: 1\ngrants:\n  - { role: steward, object: "*.*", action: select }\n'
     )
     added = lakeward(
         *("user", "add", STEWARD, "--role", "steward", "--password-stdin", "--users", directory / "users.yaml"),

@@ -154,9 +154,7 @@ def predicates(name: str, kind: str, values: list, seed: str, amount: int = 3) -
     keys = {order(c) for c in constants}
     a, b = literal(low, kind, alone=False), literal(high, kind, alone=False)
     found += [
-        Predicate(
-            f"{column} BETWEEN {a} AND {b}", lambda v: v is not None and order(low) <= order(v) <= order(high)
-        ),
+        Predicate(f"{column} BETWEEN {a} AND {b}", lambda v: v is not None and order(low) <= order(v) <= order(high)),
         Predicate(
             f"{column} NOT BETWEEN {a} AND {b}",
             lambda v: v is not None and not order(low) <= order(v) <= order(high),

@@ -77,7 +77,7 @@ def merged(folder):
 
 @table
 def deleted_and_updated(folder):
-    write_deltalake(folder, numbered(0, 100, v=lambda i: i / 8, k=lambda i: "k%d" % (i % 2)), partition_by=["k"])
+    write_deltalake(folder, numbered(0, 100, v=lambda i: i / 8, k=lambda i: f"k{i % 2}"), partition_by=["k"])
     DeltaTable(folder).delete("id % 10 = 3")
     DeltaTable(folder).update(updates={"v": "v + 0.5"}, predicate="id > 50")
     DeltaTable(folder).delete("k = 'k0' AND id < 20")
@@ -291,7 +291,9 @@ def mixed(folder):
                 "i": pa.array(column(lambda: base + chance.randrange(500)), pa.int32()),
                 "d": pa.array(column(lambda: base + chance.random()), pa.float64()),
                 "t": pa.array(column(lambda: f"t{base + chance.randrange(500):04}"), pa.string()),
-                "n": pa.array(column(lambda: Decimal(base * 100 + chance.randrange(50_000)) / 100), pa.decimal128(12, 2)),
+                "n": pa.array(
+                    column(lambda: Decimal(base * 100 + chance.randrange(50_000)) / 100), pa.decimal128(12, 2)
+                ),
                 "at": pa.array(
                     column(lambda: datetime.datetime(2024, 1 + file, 1 + chance.randrange(28), 5, 0, 0, 1500, UTC)),
                     pa.timestamp("us", "UTC"),

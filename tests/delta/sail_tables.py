@@ -168,7 +168,8 @@ TABLES = {
         ),
         # No negative decimals: pysail 0.7.2 garbles them in partition values. A table made by hand has them.
         "INSERT INTO {table} VALUES"
-        " (1, -128, -32768, -2147483648, -9223372036854775808, true, DATE '0001-01-01', CAST('0.1' AS DECIMAL(38, 10))),"
+        " (1, -128, -32768, -2147483648, -9223372036854775808, true, DATE '0001-01-01',"
+        "  CAST('0.1' AS DECIMAL(38, 10))),"
         " (2, 127, 32767, 2147483647, 9223372036854775807, false, DATE '9999-12-31',"
         "  CAST('9999999999999999999999999999.9999999999' AS DECIMAL(38, 10))),"
         " (3, 0, 0, 0, 0, NULL, DATE '1582-10-10', CAST('1.5' AS DECIMAL(38, 10)))",
@@ -179,7 +180,8 @@ TABLES = {
     "partition_floats": [
         create("id BIGINT, f FLOAT, d DOUBLE", partitioned="f, d"),
         "INSERT INTO {table} VALUES (1, CAST(1.5 AS FLOAT), 0.1D), (2, CAST(-2.25 AS FLOAT), 1e10D), (3, NULL, NULL),"
-        " (4, CAST('NaN' AS FLOAT), CAST('NaN' AS DOUBLE)), (5, CAST('Infinity' AS FLOAT), CAST('-Infinity' AS DOUBLE))",
+        " (4, CAST('NaN' AS FLOAT), CAST('NaN' AS DOUBLE)),"
+        " (5, CAST('Infinity' AS FLOAT), CAST('-Infinity' AS DOUBLE))",
     ],
     # Types
     "decimals": [
@@ -232,7 +234,7 @@ TABLES = {
     ],
     "variants": [
         create("id INT, v VARIANT"),
-        "INSERT INTO {table} SELECT id, parse_json(j) FROM VALUES (1, '{\"a\": 1, \"b\": [true, null, \"x\"]}'),"
+        'INSERT INTO {table} SELECT id, parse_json(j) FROM VALUES (1, \'{"a": 1, "b": [true, null, "x"]}\'),'
         " (2, '\"text\"'), (3, '12345678901'), (4, 'null'), (5, '[]'), (6, '1.5'), (7, '{\"n\": {\"m\": {}}}')"
         " AS t(id, j)",
         "INSERT INTO {table} SELECT 8, CAST(NULL AS VARIANT)",

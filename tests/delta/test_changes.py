@@ -256,9 +256,7 @@ def large(layer):
     table = Table(folder, SIMPLE)
     for file in range(FILES):
         ids = range(file * FILE_ROWS, (file + 1) * FILE_ROWS)
-        data = pa.table(
-            {"id": pa.array(ids, pa.int64()), "v": [chance.randbytes(WIDTH // 2).hex() for _ in ids]}
-        )
+        data = pa.table({"id": pa.array(ids, pa.int64()), "v": [chance.randbytes(WIDTH // 2).hex() for _ in ids]})
         table.commit(table.file(f"{file}.parquet", data, compression="none", use_dictionary=False))
     return folder
 

@@ -221,7 +221,9 @@ def test_changes(written, connection, bounds):
     check_changes(connection, "rs.change_feed", written.table("rs.change_feed"), *bounds)
 
 
-@pytest.mark.parametrize("name,bounds", [("rs.change_feed", (3, 1)), ("rs.change_feed", (0, 99)), ("rs.appended", (0, 1))])
+@pytest.mark.parametrize(
+    "name,bounds", [("rs.change_feed", (3, 1)), ("rs.change_feed", (0, 99)), ("rs.appended", (0, 1))]
+)
 def test_no_such_changes(connection, name, bounds):
     """Bounds the wrong way round, beyond the newest version; a table that keeps no changes."""
     error = refusal(connection, f"SELECT * FROM {travel.changes(name, *bounds)}")

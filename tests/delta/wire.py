@@ -87,9 +87,7 @@ def refusal(connection: psycopg.Connection, sql: str) -> psycopg.Error:
     try:
         rows = connection.execute(sql).fetchall()
     except psycopg.Error as error:
-        shown = " ".join(
-            filter(None, (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint))
-        )
+        shown = " ".join(filter(None, (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint)))
         assert error.sqlstate and CLASSES.match(error.sqlstate), shown
         assert not PLACES.search(shown), shown
         assert len(shown) < 500, shown

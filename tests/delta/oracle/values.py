@@ -3,7 +3,7 @@
 | Delta type | spelling |
 | --- | --- |
 | boolean, integers | themselves |
-| float, double | shortest decimal text, so that -0.0 differs from 0.0 and NaN equals itself; float as the double it widens to |
+| float, double | shortest text, so that -0.0 differs from 0.0 and NaN equals itself; float as double |
 | decimal | text with all digits of its scale |
 | date, timestamp | days, microseconds since 1970-01-01 |
 | string, binary | str, bytes |
@@ -132,9 +132,7 @@ def _scalars(array, kind: str) -> list:
         return [None if v is None else repr(float(v)) for v in array.to_pylist()]
     if kind_scale is not None:
         unit = Decimal(1).scaleb(-kind_scale)
-        return [
-            None if v is None else format(Decimal(v).quantize(unit, context=WIDE), "f") for v in array.to_pylist()
-        ]
+        return [None if v is None else format(Decimal(v).quantize(unit, context=WIDE), "f") for v in array.to_pylist()]
     if kind == "date":
         return array.cast(pa.date32()).cast(pa.int32()).to_pylist()
     if kind in TIMESTAMPS:

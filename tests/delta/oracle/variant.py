@@ -12,7 +12,7 @@ MISSING = object()
 
 
 def decode(variant: dict):
-    """Numbers stay numbers; what JSON has no type for is text. The keys are a Parquet file's: `typed_value` is optional."""
+    """Numbers stay numbers; what JSON has no type for is text. `typed_value` need not be there."""
     found = _whole(_names(variant["metadata"]), variant)
     return None if found is MISSING else found
 
