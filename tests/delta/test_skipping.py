@@ -1,6 +1,7 @@
 """What is skipped by statistics and partition values would not have been in the answer."""
 
 import random
+from collections import Counter
 
 import pytest
 from conftest import NAMES
@@ -115,6 +116,16 @@ def test_first_and_last_rows(connection, name, full):
             sql = f"SELECT {column} FROM {name} WHERE {column} IS NOT NULL ORDER BY {column} {direction} LIMIT 4"
             found = spelled([value for (value,) in texts(connection, sql)[1]], field["type"])
             assert [same(field["type"], v) for v in found] == [same(field["type"], v) for v in wanted], sql
+
+
+def test_limits(connection, name, full):
+    """A limit counts rows that are there, and each of them is one of the table's."""
+    for at, field in enumerate(full.fields):
+        column, present = identifier(field["name"]), Counter(row[at] for row in full.rows)
+        for limit in (1, 7, len(full.rows) + 1):
+            _, rows = texts(connection, f"SELECT {column} FROM {name} LIMIT {limit}")
+            assert len(rows) == min(limit, len(full.rows)), (column, limit)
+            assert not Counter(spelled([value for (value,) in rows], field["type"])) - present, (column, limit)
 
 
 def test_joined_with_few_rows(connection, name, full):
