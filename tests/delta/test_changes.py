@@ -6,6 +6,7 @@ import shutil
 import psycopg
 import pyarrow as pa
 import pytest
+import travel
 from conftest import serving
 from deltalake import DeltaTable, write_deltalake
 from handmade import Table, checkpoint, field, forget_commits, replace
@@ -199,6 +200,39 @@ def test_a_table_is_replaced_by_another(layer, connection, name, tmp_path):
     replace(layer / name, tmp_path / "other")
     eventually(lambda: columns_or_state(connection, name) == ["id", "w"], "the other table shows")
     assert_same_rows(read(connection, f"lake.{name}", fields), oracle.read(layer / name))
+
+
+@pytest.mark.skipif(not travel.EXISTS, reason="the service has no time travel yet")
+def test_versions_of_a_table_that_was_replaced(layer, connection, name, tmp_path):
+    """A version that was read lately is not one of the table that came after."""
+    made(layer, connection, name)
+    old = travel.at_version(f"lake.{name}", 1)
+    assert connection.execute(f"SELECT min(id), count(*) FROM {old}").fetchone() == (0, 100)
+    other = Table(tmp_path / "other", SIMPLE)
+    other.commit(other.file("first.parquet", simple(1000, 1100)))
+    other.commit(other.file("second.parquet", simple(1100, 1150)))
+    replace(layer / name, tmp_path / "other")
+    until(connection, name, 150)
+    assert connection.execute(f"SELECT min(id), count(*) FROM {old}").fetchone() == (1000, 100)
+
+
+@pytest.mark.skipif(not travel.EXISTS, reason="the service has no time travel yet")
+def test_a_table_named_like_a_version_of_another(layer, connection, name):
+    """Each is itself: what one is called does not make it the other's past."""
+    made(layer, connection, name)
+    other = Table(layer / f"{name}@v0", SIMPLE)
+    other.commit(other.file("first.parquet", simple(1000, 1010)))
+    named = f'lake."{name}@v0"'
+    eventually(lambda: other_rows(connection, named) == 10, "the other table shows")
+    assert other_rows(connection, travel.at_version(f"lake.{name}", 0)) in (0, None)
+    assert other_rows(connection, travel.at_version(f"lake.{name}", 1)) == 100
+
+
+def other_rows(connection, relation) -> int | None:
+    try:
+        return connection.execute(f"SELECT count(*) FROM {relation}").fetchone()[0]
+    except psycopg.Error:
+        return None
 
 
 def columns_or_state(connection, name):
