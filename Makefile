@@ -37,7 +37,7 @@ fmt: ## Format all Rust code
 check: setup ## Type-check everything, quickly
 	cargo check --locked --workspace --all-targets
 
-clients: build ## Run the tests with real clients (psql, psycopg, SQLAlchemy, pandas, asyncpg)
+clients: build ## Run the tests with real clients (psql, psycopg, SQLAlchemy, pandas, asyncpg) and real Delta tables
 	@scripts/setup.sh build clients
 	@scripts/client-tests.sh $(ARGS)
 
