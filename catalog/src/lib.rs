@@ -6,6 +6,7 @@
 //! principals: what a user may see is decided above it.
 
 mod catalog;
+pub mod control;
 mod definition;
 mod discovery;
 mod error;
@@ -16,6 +17,7 @@ mod reader;
 mod scan;
 mod snapshot;
 mod stores;
+pub mod writer;
 
 #[cfg(test)]
 mod tests;
