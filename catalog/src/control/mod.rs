@@ -23,6 +23,10 @@ pub use key::Key;
 pub use lease::{Lease, LeaseError, LeaseOptions, Leases};
 pub use local::{LocalControl, LocalControlOptions};
 pub use pins::{Manifest, ManifestFile, NewPin, Pin, PinError, PinState, Pins};
+#[cfg(test)]
+pub(crate) use retention::left_over as left_over_mark;
 pub(crate) use retention::{RetentionError, RetentionMark};
+#[cfg(test)]
+pub(crate) use state::list_all as list_keys;
 pub use state::{Condition, ControlState, Entry, MAX_VALUE, Page, Version};
 pub use table::TableId;

@@ -93,7 +93,7 @@ pub struct Page {
 }
 
 /// All keys in `folder`. For folders known to be small.
-pub(super) async fn list_all(state: &dyn ControlState, folder: &Key) -> Result<Vec<Key>, ControlError> {
+pub(crate) async fn list_all(state: &dyn ControlState, folder: &Key) -> Result<Vec<Key>, ControlError> {
     let mut all: Vec<Key> = Vec::new();
     loop {
         let page = state.list(folder, all.last()).await?;

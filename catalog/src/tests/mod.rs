@@ -10,6 +10,7 @@
 )]
 
 mod annotations;
+mod control;
 mod damage;
 mod discovery;
 mod gate;
@@ -20,3 +21,4 @@ mod skipping;
 mod spelling;
 mod statistics;
 mod support;
+pub(crate) mod writing;

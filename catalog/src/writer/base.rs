@@ -42,9 +42,9 @@ impl Base {
         self.state.log_data().num_files()
     }
 
-    /// Number of files with a deletion vector.
-    pub(super) fn files_with_vectors(&self) -> usize {
-        self.state.log_data().iter().filter(|file| file.deletion_vector_descriptor().is_some()).count()
+    /// Paths of all files, relative to the table.
+    pub(super) fn paths(&self) -> impl Iterator<Item = Path> {
+        self.state.log_data().iter().map(|file| file.object_store_path()).collect::<Vec<_>>().into_iter()
     }
 
     /// All files by path, relative to the table.

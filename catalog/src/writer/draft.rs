@@ -12,6 +12,8 @@ use super::manifest::vector_file;
 
 /// Key of our own notes in a commit's `commitInfo`.
 const NOTES: &str = "lakeward";
+/// In place of a predicate's text.
+const REDACTED: &str = "not recorded";
 
 /// The actions of a commit, in order.
 #[derive(Debug)]
@@ -82,6 +84,21 @@ impl Draft {
             .filter(|txn| txn.get("appId").and_then(Value::as_str) == Some(app))
             .filter_map(|txn| txn.get("version").and_then(Value::as_i64))
             .max()
+    }
+
+    /// Takes the texts of predicates out: they have the literals that someone asked with, and history
+    /// is kept longer than the rows that it removes.
+    pub(super) fn redact(&mut self) {
+        for action in &mut self.actions {
+            let parameters =
+                action.get_mut("commitInfo").and_then(|info| info.get_mut("operationParameters"));
+            let Some(Value::Object(parameters)) = parameters else { continue };
+            for (key, value) in parameters.iter_mut() {
+                if key.to_ascii_lowercase().contains("predicate") && !value.is_null() {
+                    *value = Value::from(REDACTED);
+                }
+            }
+        }
     }
 
     /// Adds the write's identity, and who writes it: no two commits are ever the same bytes.

@@ -7,6 +7,9 @@ use deltalake_core::kernel::transaction::TransactionError;
 
 use crate::control::{ControlError, LeaseError, PinError, RetentionError};
 
+/// What the engine says of rows that break a constraint, before it shows them.
+const VALIDATION_FAILED: &str = "failed validation check";
+
 /// Why a write did not happen, named after what the caller can do. For operators: may name locations.
 ///
 /// The texts hold no data. A [`Error::source`] may, where a constraint names the value that breaks it.
@@ -158,6 +161,10 @@ impl WriteError {
             error @ (DeltaTableError::InvalidData { .. }
             | DeltaTableError::SchemaMismatch { .. }
             | DeltaTableError::Arrow { .. }) => Self::InvalidRows { location, source: Box::new(error) },
+            // The engine checks constraints while it runs and passes on a text only.
+            DeltaTableError::Generic(text) if text.contains(VALIDATION_FAILED) => {
+                Self::InvalidRows { location, source: text.into() }
+            }
             other => Self::Engine { location, source: Box::new(other) },
         }
     }

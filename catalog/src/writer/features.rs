@@ -67,15 +67,6 @@ pub(super) fn check(base: &Base, kind: Kind) -> Option<String> {
             kind.name(),
         ));
     }
-    if kind.touches_files() {
-        let files = base.files_with_vectors();
-        if files > 0 {
-            return Some(format!(
-                "deletion vectors on {files} files: they can only be appended to; purge them first \
-                 (REORG TABLE ... APPLY (PURGE))"
-            ));
-        }
-    }
     None
 }
 

@@ -154,6 +154,7 @@ impl Gate {
             Err(error) => return Passed::Failed(error.into()),
         };
         let name = Uuid::new_v4();
+        draft.redact();
         draft.sign(&permit.id, fencing, name, Utc::now().timestamp_millis());
         let bytes = match draft.encode() {
             Ok(bytes) => bytes,

@@ -24,6 +24,10 @@ mod run;
 mod session;
 mod vacuum;
 
+#[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
+mod tests;
+
 use std::sync::Arc;
 
 use object_store::ObjectStore;

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use datafusion::catalog::Session;
 use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::scalar::ScalarValue;
 use delta_kernel::engine::arrow_conversion::TryIntoKernel as _;
 use delta_kernel::schema::StructType;
-use deltalake_core::DeltaTable;
 use deltalake_core::delta_datafusion::SessionFallbackPolicy;
 use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::operations::merge::MergeBuilder;
 use deltalake_core::protocol::SaveMode;
+use deltalake_core::{DeltaTable, DeltaTableError};
 
 use super::rules::Kind;
 use super::run::PlanError;
@@ -215,8 +218,7 @@ impl TableWriter {
     /// See [`WriteError`].
     pub async fn optimise(&self, optimise: &Optimise) -> Result<WriteOutcome, WriteError> {
         self.leased(|lease| async move {
-            let id = WriteId::maintenance(lease.fencing(), 0);
-            self.write_leased(&lease, &id, Kind::Optimise, |table, session| async move {
+            self.write_leased(&lease, None, Kind::Optimise, |table, session| async move {
                 let mut builder = table
                     .optimize()
                     .with_session_state(session)
@@ -239,10 +241,11 @@ impl TableWriter {
 async fn write_rows(
     table: DeltaTable,
     session: Arc<SessionState>,
-    rows: datafusion::logical_expr::LogicalPlan,
+    rows: LogicalPlan,
     mode: SaveMode,
     retries: usize,
 ) -> Result<(), PlanError> {
+    let rows = in_order(rows, table.snapshot()?.snapshot().arrow_schema().as_ref())?;
     let session: Arc<dyn Session> = session;
     table
         .write([])
@@ -254,6 +257,26 @@ async fn write_rows(
         .with_commit_properties(commit(retries))
         .await?;
     Ok(())
+}
+
+/// Rows with the columns of `table` in its order, null where they have none. The engine casts.
+fn in_order(rows: LogicalPlan, table: &Schema) -> Result<LogicalPlan, PlanError> {
+    let wrong = |error: DataFusionError| PlanError::Engine(error.into());
+    let given = Arc::clone(rows.schema());
+    let unknown = given.fields().iter().find(|field| table.field_with_name(field.name()).is_err());
+    if let Some(unknown) = unknown {
+        let msg = format!("the table has no column {}", unknown.name());
+        return Err(DeltaTableError::SchemaMismatch { msg }.into());
+    }
+    let mut columns = Vec::with_capacity(table.fields().len());
+    for field in table.fields() {
+        let value = match given.index_of_column_by_name(None, field.name()) {
+            Some(index) => Expr::Column(Column::from(given.qualified_field(index))),
+            None => lit(ScalarValue::try_new_null(field.data_type()).map_err(wrong)?),
+        };
+        columns.push(value.alias(field.name()));
+    }
+    LogicalPlanBuilder::from(rows).project(columns).and_then(LogicalPlanBuilder::build).map_err(wrong)
 }
 
 /// The engine ignores values for columns that do not exist.

@@ -14,9 +14,8 @@ use super::WriteError;
 
 /// Application names that the writer uses itself.
 const RESERVED: &str = "lakeward.";
-/// Of the writer's own maintenance; numbered by the fencing numbers of leases.
-const MAINTENANCE: &str = "lakeward.maintenance";
-const MAINTENANCE_STEPS: u64 = 8;
+/// Of the writer's own maintenance.
+pub(super) const MAINTENANCE: &str = "lakeward.maintenance";
 const LONGEST_APP: usize = 256;
 
 /// Identity of a write: an application and its number, kept in the table's log (`txn`).
@@ -53,12 +52,10 @@ impl WriteId {
         Ok(Self { app, number })
     }
 
-    /// The identity of a commit of maintenance under a lease, at most [`MAINTENANCE_STEPS`] of them. Each
-    /// lease has other numbers, and maintenance may be done again, so nothing needs to repeat it under
-    /// the same identity.
-    pub(super) fn maintenance(fencing: u64, step: u64) -> Self {
-        let number = fencing.saturating_mul(MAINTENANCE_STEPS).saturating_add(step);
-        Self { app: MAINTENANCE.to_owned(), number: i64::try_from(number).unwrap_or(i64::MAX) }
+    /// The identity of the writer's own maintenance. Doing it again does no harm, so nothing repeats it
+    /// under the same identity, and it takes the next number there is.
+    pub(super) fn maintenance(recorded: Option<i64>) -> Self {
+        Self { app: MAINTENANCE.to_owned(), number: recorded.map_or(0, |number| number.saturating_add(1)) }
     }
 
     /// The application.

@@ -81,7 +81,7 @@ pub(super) fn check(
         _ => HashMap::new(),
     };
     let removed = check_removes(&removes, &active)?;
-    check_adds(&adds, &removed, &active)?;
+    check_adds(&adds, base)?;
     match kind {
         Kind::Create => {
             ensure(adds.is_empty() && removes.is_empty(), "it adds or removes files")?;
@@ -152,22 +152,15 @@ fn check_removes<'a>(
 }
 
 /// Each added file is new. None has a deletion vector: the engine rewrites files.
-fn check_adds(
-    adds: &[FileAction],
-    removed: &HashMap<Path, &BaseFile>,
-    active: &HashMap<Path, BaseFile>,
-) -> Result<(), String> {
+fn check_adds(adds: &[FileAction], base: Option<&Base>) -> Result<(), String> {
     let mut added = HashSet::new();
     for add in adds {
         let path = add.path.as_ref().ok_or("it adds a file outside the table")?;
         ensure(add.vector.is_none(), "it adds a file with a deletion vector")?;
         ensure(added.insert(path), "it adds a file twice")?;
-        ensure(
-            !active.contains_key(path) && !removed.contains_key(path),
-            "it adds a file that the table already has",
-        )?;
     }
-    Ok(())
+    let known = base.is_some_and(|base| base.paths().any(|path| added.contains(&path)));
+    ensure(!known, "it adds a file that the table already has")
 }
 
 /// Where all statistics say how many rows files have, the sums must fit what the operation says it did.

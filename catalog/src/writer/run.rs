@@ -14,10 +14,11 @@ use super::base::Base;
 use super::draft::Draft;
 use super::error::is_conflict;
 use super::gate::{Gate, Passed, Permit};
+use super::request::MAINTENANCE;
 use super::rules::Kind;
 use super::session::session;
 use super::{Commit, TableWriter, WriteError, WriteId, WriteOutcome, durable, features};
-use crate::control::Lease;
+use crate::control::{Lease, LeaseError};
 
 /// Pause before a plan is made anew, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -57,7 +58,9 @@ impl TableWriter {
     {
         let lease = Arc::new(self.leases.acquire_within(&self.table.id, self.options.lease_wait).await?);
         let done = work(Arc::clone(&lease)).await;
-        if let Err(error) = lease.release().await {
+        if let Err(error) = lease.release().await
+            && !matches!(error, LeaseError::Lost { .. })
+        {
             tracing::warn!(table = self.table.name(), %error, "the lease was not given back and will expire");
         }
         done
@@ -75,14 +78,14 @@ impl TableWriter {
         F: Fn(DeltaTable, Arc<SessionState>) -> Fut,
         Fut: Future<Output = Result<(), PlanError>>,
     {
-        self.leased(|lease| async move { self.write_leased(&lease, id, kind, plan).await }).await
+        self.leased(|lease| async move { self.write_leased(&lease, Some(id), kind, plan).await }).await
     }
 
-    /// [`Self::write`] under a lease that is held already.
+    /// [`Self::write`] under a lease that is held already; maintenance without an identity.
     pub(super) async fn write_leased<F, Fut>(
         &self,
         lease: &Arc<Lease>,
-        id: &WriteId,
+        id: Option<&WriteId>,
         kind: Kind,
         plan: F,
     ) -> Result<WriteOutcome, WriteError>
@@ -113,7 +116,7 @@ impl TableWriter {
     async fn attempt<F, Fut>(
         &self,
         lease: &Arc<Lease>,
-        id: &WriteId,
+        id: Option<&WriteId>,
         kind: Kind,
         plan: &F,
     ) -> Result<Attempt, WriteError>
@@ -124,20 +127,21 @@ impl TableWriter {
         let gate = Gate::new(&self.table, lease);
         let loaded = self.load(&gate).await?;
         let base = loaded.as_ref().and_then(Base::of);
-        match &base {
-            Some(base) => {
-                self.check_new(base, &gate, id).await?;
+        let id = match (&base, id) {
+            (Some(base), id) => {
+                let id = self.identify(base, &gate, id).await?;
                 self.check_writable(base, kind)?;
+                id
             }
-            None if kind == Kind::Create => {}
-            None => return Err(WriteError::NotATable { location: self.table.name().to_owned() }),
-        }
+            (None, Some(id)) if kind == Kind::Create => id.clone(),
+            (None, _) => return Err(WriteError::NotATable { location: self.table.name().to_owned() }),
+        };
         let version = base.as_ref().map(Base::version);
         tracing::debug!(base = version, files = base.as_ref().map_or(0, Base::files), "planning");
         let table = loaded.unwrap_or_else(|| DeltaTable::new(Arc::clone(&gate) as _));
         let session = session(&self.options)
             .map_err(|error| WriteError::from_engine(self.table.name(), error.into()))?;
-        gate.open(Permit { kind, id: id.clone(), base: base.clone() });
+        gate.open(Permit { kind, id, base: base.clone() });
         let planned = self.run(lease, &gate, plan(table, Arc::new(session))).await;
         let committed = match gate.close() {
             Some(Passed::Committed(commit)) => commit,
@@ -156,10 +160,9 @@ impl TableWriter {
                 };
             }
         };
-        if let Err(PlanError::Engine(error)) = planned {
-            // What the engine wanted to do after the commit, the writer does in its own way.
-            tracing::debug!(%error, "the engine stopped after its commit");
-        }
+        // An error of the engine now is about what it wanted to do after the commit: the writer does that
+        // in its own way.
+        drop(planned);
         self.after_commit(lease, base.as_ref(), committed.version).await;
         Ok(Attempt::Done(WriteOutcome::Committed(committed)))
     }
@@ -210,25 +213,33 @@ impl TableWriter {
         }
     }
 
-    /// Whether the version does not have this write yet.
-    async fn check_new(&self, base: &Base, gate: &Arc<Gate>, id: &WriteId) -> Result<(), WriteError> {
-        let reading = base.state().transaction_version(gate, id.app());
+    /// The identity that the write will have, which the version does not have yet.
+    async fn identify(
+        &self,
+        base: &Base,
+        gate: &Arc<Gate>,
+        id: Option<&WriteId>,
+    ) -> Result<WriteId, WriteError> {
+        let app = id.map_or(MAINTENANCE, WriteId::app);
+        let location = || self.table.name().to_owned();
+        let reading = base.state().transaction_version(gate, app);
         let recorded = match tokio::time::timeout(self.table.limits.load, reading).await {
             Ok(Ok(recorded)) => recorded,
             Ok(Err(error)) => return Err(WriteError::from_engine(self.table.name(), error)),
             Err(_) => {
-                let location = self.table.name().to_owned();
-                return Err(WriteError::TimedOut { location, what: "reading application transactions" });
+                let what = "reading application transactions";
+                return Err(WriteError::TimedOut { location: location(), what });
             }
         };
-        match recorded {
-            Some(recorded) if recorded >= id.number() => Err(WriteError::AlreadyApplied {
-                location: self.table.name().to_owned(),
+        match (id, recorded) {
+            (None, recorded) => Ok(WriteId::maintenance(recorded)),
+            (Some(id), Some(recorded)) if recorded >= id.number() => Err(WriteError::AlreadyApplied {
+                location: location(),
                 app: id.app().to_owned(),
                 requested: id.number(),
                 recorded,
             }),
-            _ => Ok(()),
+            (Some(id), _) => Ok(id.clone()),
         }
     }
 

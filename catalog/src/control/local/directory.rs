@@ -182,14 +182,16 @@ impl Directory {
             if name.starts_with('.') {
                 continue;
             }
-            let stranger = |_| ControlError::Damaged {
+            let stranger = || ControlError::Damaged {
                 key: folder.to_string(),
                 place: file.path().display().to_string(),
                 reason: "this file is not a control record".to_owned(),
             };
+            let is_folder = file.file_type().map_err(|error| self.unavailable(error))?.is_dir();
             match name.strip_suffix(ENTRY_ENDING) {
-                Some(segment) => keys.push(folder.child(segment).map_err(stranger)?),
-                None => self.collect(&folder.child(&name).map_err(stranger)?, keys)?,
+                _ if is_folder => self.collect(&folder.child(&name).map_err(|_| stranger())?, keys)?,
+                Some(segment) => keys.push(folder.child(segment).map_err(|_| stranger())?),
+                None => return Err(stranger()),
             }
         }
         Ok(())

@@ -26,7 +26,7 @@ use super::draft::Draft;
 use super::operations::commit;
 use super::rules::Kind;
 use super::run::PlanError;
-use super::{TableWriter, Vacuum, Vacuumed, WriteError, WriteId};
+use super::{TableWriter, Vacuum, Vacuumed, WriteError};
 use crate::control::{Lease, RetentionMark};
 
 /// Files removed in one batch.
@@ -74,7 +74,7 @@ impl TableWriter {
             default_retention_millis: retention,
         };
         let metrics = json!({ "numFilesToDelete": plan.files.len(), "sizeOfDataToDelete": plan.bytes });
-        let mut seen = self.note(lease, 0, start, metrics).await?;
+        let mut seen = self.note(lease, start, metrics).await?;
         // Commits between the plan and the note.
         self.spare(&mut plan, base.version(), seen).await?;
         let mut removed = Vec::new();
@@ -96,7 +96,7 @@ impl TableWriter {
         }
         let end = DeltaOperation::VacuumEnd { status: "COMPLETED".to_owned() };
         let metrics = json!({ "numDeletedFiles": removed.len(), "numVacuumedDirectories": 0 });
-        self.note(lease, 1, end, metrics).await?;
+        self.note(lease, end, metrics).await?;
         Ok(Vacuumed { files: removed, bytes, kept_for_pins: plan.kept_for_pins, dry_run: false })
     }
 
@@ -142,14 +142,12 @@ impl TableWriter {
     async fn note(
         &self,
         lease: &Arc<Lease>,
-        step: u64,
         operation: DeltaOperation,
         metrics: Value,
     ) -> Result<u64, WriteError> {
-        let id = WriteId::maintenance(lease.fencing(), step);
         let (operation, metrics) = (&operation, &metrics);
         let outcome = self
-            .write_leased(lease, &id, Kind::Note, |table, _session| async move {
+            .write_leased(lease, None, Kind::Note, |table, _session| async move {
                 commit_note(table, operation.clone(), metrics.clone()).await
             })
             .await?;
