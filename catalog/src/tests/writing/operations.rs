@@ -190,6 +190,35 @@ async fn rows_that_do_not_fit_are_refused() {
     assert_eq!(lake.read().await, ["1|1|\"a\"", "5|null|null"]);
 }
 
+/// What someone asked with does not stay in the log for longer than the rows it removed.
+#[tokio::test]
+async fn the_history_has_no_literals() {
+    let lake = Lake::with_rows(&[&[(1, 77_001, "a"), (2, 2, "a")]]).await;
+    let writer = lake.writer().await;
+    let secret = || col("v").eq(lit(77_001_i64));
+    let set = vec![("v".to_owned(), lit(77_001_i64))];
+    let update = Update { predicate: Some(secret()), set: set.clone() };
+    writer.update(&id("app", 1), &update).await.unwrap();
+    let merge = Merge {
+        source: rows(&[(1, 1, "a")]),
+        on: col("source.id").eq(col("target.id")).and(col("target.v").eq(lit(77_001_i64))),
+        clauses: vec![MergeClause::MatchedUpdate {
+            condition: Some(col("target.v").eq(lit(77_001_i64))),
+            set,
+        }],
+    };
+    writer.merge(&id("app", 2), &merge).await.unwrap();
+    writer.delete(&id("app", 3), Some(secret())).await.unwrap();
+    assert_eq!(lake.read().await, spelled(&[(2, 2, "a")]));
+    for version in 2..=lake.version().await {
+        let infos = lake.commit(version).into_iter().filter_map(|action| action.get("commitInfo").cloned());
+        for info in infos {
+            assert!(!info.to_string().contains("77001"), "{version}: {info}");
+            assert_eq!(info["operationParameters"]["predicate"], "not recorded", "{version}: {info}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn requests_that_make_no_sense_are_refused() {
     let lake = Lake::with_rows(&[&[(1, 1, "a")]]).await;
