@@ -48,6 +48,7 @@ advisories: ## Check dependencies against the RustSec database (fetches it: need
 bench: setup ## Compare with plain DataFusion over the same files (TPC-H SF1); PROFILE=release for a release build
 	@PROFILE='$(PROFILE)' benches/run.sh $(ARGS)
 
-soak: build ## The long tests: TPC-H SF1 answers, and memory while 50 million rows go to a slow client
+soak: build ## The long tests: TPC-H SF1 answers, writers at once, memory while 50 million rows go to a slow client
 	cargo run --locked --quiet --package lakeward-benches --bin tpch -- check --scale 1
+	PROPTEST_CASES=300 cargo test --locked --quiet --package lakeward-catalog --lib writing::model
 	@scripts/soak.sh $(ARGS)

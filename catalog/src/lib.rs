@@ -4,8 +4,11 @@
 //! sessions share, and publishes immutable [`CatalogSnapshot`]s. A [`TableSnapshot`] is one version of
 //! one table; its provider builds native Parquet scans with file skipping. The catalog knows no
 //! principals: what a user may see is decided above it.
+//!
+//! [`writer`] writes tables, one writer at a time; [`control`] keeps the records that processes agree on.
 
 mod catalog;
+pub mod control;
 mod definition;
 mod deletion;
 mod discovery;
@@ -19,6 +22,7 @@ mod shape;
 mod snapshot;
 mod stores;
 mod versions;
+pub mod writer;
 
 #[cfg(test)]
 mod tests;

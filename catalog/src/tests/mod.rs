@@ -10,6 +10,7 @@
 )]
 
 mod annotations;
+mod control;
 mod damage;
 mod deletion;
 mod discovery;
@@ -25,3 +26,4 @@ mod statistics;
 mod support;
 mod versions;
 mod widening;
+pub(crate) mod writing;
