@@ -9,6 +9,7 @@ mod catalog;
 mod definition;
 mod discovery;
 mod error;
+mod footers;
 mod index;
 mod log;
 mod options;
@@ -24,3 +25,8 @@ pub use catalog::LakeCatalog;
 pub use error::{CatalogError, DataFileError, data_file_error};
 pub use options::{CatalogOptions, ColumnAnnotation, ExplicitTable, LayerRoot, TableAnnotation};
 pub use snapshot::{CatalogSnapshot, SnapshotId, TableEntry, TableSnapshot, TableState};
+pub use stores::{
+    AzureCredentials, AzureOptions, ConnectionOptions, GcsCredentials, GcsOptions, S3Addressing,
+    S3ConditionalPut, S3Credentials, S3Encryption, S3Options, S3Role, Secret, SecretSource, StoreOptions,
+    StoreProvider,
+};

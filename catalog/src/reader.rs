@@ -8,6 +8,7 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -18,19 +19,35 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::error::DataFileError;
+use crate::footers::FootersOfObject;
+use crate::stores::{Store, StoreFailure};
 
 /// Makes readers that hold a file to what the log says of it, over the runtime's footer cache.
 #[derive(Debug)]
 pub(crate) struct LakeReaderFactory {
     table: Arc<str>,
-    store: Arc<dyn ObjectStore>,
-    cached: Arc<CachedParquetFileReaderFactory>,
+    store: Source,
+}
+
+/// Where a reader gets bytes and footers from.
+#[derive(Clone)]
+struct Source {
+    /// What tells this store's footers from those of others.
+    url: ObjectStoreUrl,
+    objects: Arc<dyn ObjectStore>,
+    footers: Arc<FileMetadataCache>,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 impl LakeReaderFactory {
-    pub(crate) fn new(table: &str, store: Arc<dyn ObjectStore>, footers: Arc<FileMetadataCache>) -> Self {
-        let cached = CachedParquetFileReaderFactory::new(Arc::clone(&store), footers);
-        Self { table: Arc::from(table), store, cached: Arc::new(cached) }
+    pub(crate) fn new(table: &str, store: &Store, footers: Arc<FileMetadataCache>) -> Self {
+        let store = Source { url: store.url.clone(), objects: Arc::clone(&store.objects), footers };
+        Self { table: Arc::from(table), store }
     }
 }
 
@@ -44,8 +61,7 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
     ) -> datafusion::common::Result<Box<dyn AsyncFileReader + Send>> {
         Ok(Box::new(LakeReader {
             table: Arc::clone(&self.table),
-            store: Arc::clone(&self.store),
-            cached: Arc::clone(&self.cached),
+            store: self.store.clone(),
             partition_index,
             file,
             metadata_size_hint,
@@ -58,8 +74,7 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
 struct LakeReader {
     /// `schema.table`, for errors.
     table: Arc<str>,
-    store: Arc<dyn ObjectStore>,
-    cached: Arc<CachedParquetFileReaderFactory>,
+    store: Source,
     partition_index: usize,
     /// Size as the log says.
     file: PartitionedFile,
@@ -73,27 +88,29 @@ impl LakeReader {
     /// The reader, once the file was found to be the size that the log says.
     ///
     /// Looked at for every scan: a cached footer, and a query that needs nothing else, would hide
-    /// that the file is gone. The footer cache compares the time of the object itself, because the
-    /// log of a table that was made anew may repeat names, sizes and times.
+    /// that the file is gone. The footer cache compares the time and the tag of the object itself,
+    /// because the log of a table that was made anew may repeat names, sizes and times.
     async fn open(&mut self) -> parquet::errors::Result<&mut Box<dyn AsyncFileReader + Send>> {
         if self.reader.is_none() {
             let location = &self.file.object_meta.location;
-            let object = self.store.head(location).await.map_err(|error| damaged(&self.table, error))?;
+            let object =
+                self.store.objects.head(location).await.map_err(|error| damaged(&self.table, error))?;
             let expected = self.file.object_meta.size;
             if object.size != expected {
                 let text = format!("size {} where the log says {expected}", object.size);
                 return Err(damaged(&self.table, text));
             }
             self.file.object_meta.last_modified = object.last_modified;
-            let reader = self
-                .cached
-                .create_reader(
-                    self.partition_index,
-                    self.file.clone(),
-                    self.metadata_size_hint,
-                    &self.metrics,
-                )
-                .map_err(|error| damaged(&self.table, error))?;
+            let footers = FootersOfObject::new(&self.store.footers, &self.store.url, object.e_tag.as_deref());
+            let reader =
+                CachedParquetFileReaderFactory::new(Arc::clone(&self.store.objects), Arc::new(footers))
+                    .create_reader(
+                        self.partition_index,
+                        self.file.clone(),
+                        self.metadata_size_hint,
+                        &self.metrics,
+                    )
+                    .map_err(|error| damaged(&self.table, error))?;
             self.reader = Some(reader);
         }
         self.reader.as_mut().ok_or_else(|| damaged(&self.table, "the file was not opened"))
@@ -153,5 +170,11 @@ fn check_length(table: &str, range: &Range<u64>, bytes: &Bytes) -> parquet::erro
 }
 
 fn damaged(table: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ParquetError {
-    ParquetError::External(Box::new(DataFileError { table: table.to_owned(), source: source.into() }))
+    let source = source.into();
+    // What follows upwards tells users of the table alone; this line is for operators.
+    match StoreFailure::within(source.as_ref()) {
+        Some(failure) => tracing::error!(table, reason = %failure, "data of a table cannot be read"),
+        None => tracing::error!(table, reason = %source, "data of a table cannot be read"),
+    }
+    ParquetError::External(Box::new(DataFileError { table: table.to_owned(), source }))
 }

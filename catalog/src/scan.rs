@@ -149,8 +149,7 @@ impl TableProvider for LakeTable {
 
         let store = &self.snapshot.location.store;
         let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let readers =
-            LakeReaderFactory::new(&self.snapshot.qualified_name, Arc::clone(&store.objects), footers);
+        let readers = LakeReaderFactory::new(&self.snapshot.qualified_name, store, footers);
         let size_hint = options.global.metadata_size_hint;
         let mut source = ParquetSource::new(definition.scan_schema.clone())
             .with_table_parquet_options(options)

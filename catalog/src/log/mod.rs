@@ -81,13 +81,15 @@ pub(crate) async fn load(
     let url = location.url.clone();
     let engine = Arc::clone(&location.store.engine);
     let annotation = annotation.cloned();
-    let (snapshot, definition, index) = blocking(limits.load, move |stop| {
+    let failures = location.store.failures();
+    let loaded = blocking(limits.load, move |stop| {
         let snapshot =
             Snapshot::builder_for(url).with_cancellation_token(Arc::clone(&stop)).build(engine.as_ref())?;
         let (definition, index) = read(&snapshot, engine.as_ref(), annotation.as_ref(), &stop)?;
         Ok((snapshot, definition, index))
-    })
-    .await?;
+    });
+    let (snapshot, definition, index) =
+        loaded.await.map_err(|error| error.or_store(location.store.failures() != failures))?;
     let mark = mark(location, snapshot.version(), limits).await?;
     Ok(LoadedLog { snapshot, mark, definition, index })
 }
@@ -102,7 +104,8 @@ pub(crate) async fn update(
     let engine = Arc::clone(&location.store.engine);
     let annotation = annotation.cloned();
     let base = loaded.clone();
-    let (snapshot, definition, index) = blocking(limits.load, move |stop| {
+    let failures = location.store.failures();
+    let updated = blocking(limits.load, move |stop| {
         let snapshot = Snapshot::builder_from(Arc::clone(&base.snapshot))
             .with_cancellation_token(Arc::clone(&stop))
             .build(engine.as_ref())?;
@@ -120,15 +123,18 @@ pub(crate) async fn update(
                 Ok(Some(index)) => index,
                 // Commits between the two versions are gone behind a checkpoint.
                 Ok(None) => replay::full(&snapshot, &base.definition, engine.as_ref(), &stop)?,
-                Err(error @ LoadError::Unsupported(_)) => return Err(error),
+                Err(error) if matches!(error, LoadError::Unsupported(_)) || error.is_transient() => {
+                    return Err(error);
+                }
                 Err(error) => {
                     tracing::debug!(%error, "incremental replay failed, replaying in full");
                     replay::full(&snapshot, &base.definition, engine.as_ref(), &stop)?
                 }
             };
         Ok((snapshot, base.definition, Arc::new(index)))
-    })
-    .await?;
+    });
+    let (snapshot, definition, index) =
+        updated.await.map_err(|error| error.or_store(location.store.failures() != failures))?;
     let mark = mark(location, snapshot.version(), limits).await?;
     Ok(LoadedLog { snapshot, mark, definition, index })
 }
