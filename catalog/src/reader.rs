@@ -8,11 +8,10 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::ObjectStoreExt as _;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
@@ -26,28 +25,26 @@ use crate::stores::{Store, StoreFailure};
 #[derive(Debug)]
 pub(crate) struct LakeReaderFactory {
     table: Arc<str>,
-    store: Source,
+    source: Source,
 }
 
 /// Where a reader gets bytes and footers from.
 #[derive(Clone)]
 struct Source {
-    /// What tells this store's footers from those of others.
-    url: ObjectStoreUrl,
-    objects: Arc<dyn ObjectStore>,
+    store: Arc<Store>,
     footers: Arc<FileMetadataCache>,
 }
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Source").field("store", &self.store).finish_non_exhaustive()
     }
 }
 
 impl LakeReaderFactory {
-    pub(crate) fn new(table: &str, store: &Store, footers: Arc<FileMetadataCache>) -> Self {
-        let store = Source { url: store.url.clone(), objects: Arc::clone(&store.objects), footers };
-        Self { table: Arc::from(table), store }
+    pub(crate) fn new(table: &str, store: &Arc<Store>, footers: Arc<FileMetadataCache>) -> Self {
+        let source = Source { store: Arc::clone(store), footers };
+        Self { table: Arc::from(table), source }
     }
 }
 
@@ -61,7 +58,7 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
     ) -> datafusion::common::Result<Box<dyn AsyncFileReader + Send>> {
         Ok(Box::new(LakeReader {
             table: Arc::clone(&self.table),
-            store: self.store.clone(),
+            source: self.source.clone(),
             partition_index,
             file,
             metadata_size_hint,
@@ -74,7 +71,7 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
 struct LakeReader {
     /// `schema.table`, for errors.
     table: Arc<str>,
-    store: Source,
+    source: Source,
     partition_index: usize,
     /// Size as the log says.
     file: PartitionedFile,
@@ -93,24 +90,23 @@ impl LakeReader {
     async fn open(&mut self) -> parquet::errors::Result<&mut Box<dyn AsyncFileReader + Send>> {
         if self.reader.is_none() {
             let location = &self.file.object_meta.location;
-            let object =
-                self.store.objects.head(location).await.map_err(|error| damaged(&self.table, error))?;
+            let Source { store, footers } = &self.source;
+            let object = store.objects.head(location).await.map_err(|error| damaged(&self.table, error))?;
             let expected = self.file.object_meta.size;
             if object.size != expected {
                 let text = format!("size {} where the log says {expected}", object.size);
                 return Err(damaged(&self.table, text));
             }
             self.file.object_meta.last_modified = object.last_modified;
-            let footers = FootersOfObject::new(&self.store.footers, &self.store.url, object.e_tag.as_deref());
-            let reader =
-                CachedParquetFileReaderFactory::new(Arc::clone(&self.store.objects), Arc::new(footers))
-                    .create_reader(
-                        self.partition_index,
-                        self.file.clone(),
-                        self.metadata_size_hint,
-                        &self.metrics,
-                    )
-                    .map_err(|error| damaged(&self.table, error))?;
+            let footers = FootersOfObject::new(footers, &store.url, object.e_tag.as_deref());
+            let reader = CachedParquetFileReaderFactory::new(Arc::clone(&store.objects), Arc::new(footers))
+                .create_reader(
+                    self.partition_index,
+                    self.file.clone(),
+                    self.metadata_size_hint,
+                    &self.metrics,
+                )
+                .map_err(|error| damaged(&self.table, error))?;
             self.reader = Some(reader);
         }
         self.reader.as_mut().ok_or_else(|| damaged(&self.table, "the file was not opened"))
@@ -153,9 +149,17 @@ impl AsyncFileReader for LakeReader {
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         async move {
-            let table = Arc::clone(&self.table);
+            let (table, store) = (Arc::clone(&self.table), Arc::clone(&self.source.store));
             let reader = self.open().await?;
-            reader.get_metadata(options).await.map_err(|error| damaged(&table, error))
+            let failures = store.failures();
+            reader.get_metadata(options).await.map_err(|error| match store.failures() == failures {
+                true => damaged(&table, error),
+                // The engine makes a text of what the store said.
+                false => {
+                    let source = Box::new(error);
+                    damaged(&table, object_store::Error::Generic { store: "store", source })
+                }
+            })
         }
         .boxed()
     }

@@ -7,6 +7,7 @@ mod node;
 mod reference;
 mod secret;
 mod setting;
+mod stores;
 mod values;
 
 #[cfg(test)]
@@ -23,7 +24,10 @@ pub use keys::*;
 pub use node::Origin;
 pub use reference::reference;
 pub use secret::{Secret, SecretError, SecretRef};
-pub use values::{ConfigPath, Count, ListenAddress, Location, LogFormat, LogLevel, Name, Period, Size};
+pub use values::{
+    Addressing, ConfigPath, Count, EncryptionKind, Endpoint, ListenAddress, Location, LogFormat, LogLevel,
+    Name, Period, Size, StorePrefix,
+};
 
 /// Where the configuration is unless the command line says otherwise.
 pub const DEFAULT_FILE: &str = "lakeward.yaml";

@@ -70,7 +70,7 @@ impl fmt::Display for StoreFailure {
             FailureKind::Throttled => write!(
                 f,
                 "{store}: too many requests ({detail}), and no better after the retries; lower \
-                 `max_concurrent_requests` of this store or ask the provider for a higher rate"
+                 `requests.max_concurrent` of this store or ask the provider for a higher rate"
             ),
             FailureKind::Unreachable => write!(
                 f,

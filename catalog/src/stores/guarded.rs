@@ -108,12 +108,13 @@ impl GuardedStore {
         let end = self.clone();
         futures::stream::once(async move {
             let generation = this.generation();
-            let mut entries = open(this.inner.as_ref());
+            // Fused: an empty listing is asked again for what follows its end.
+            let mut entries = open(this.inner.as_ref()).fuse();
             let mut first = entries.next().await;
             if let Some(Err(error)) = &first
                 && this.renewed(error, generation).await
             {
-                entries = open(this.inner.as_ref());
+                entries = open(this.inner.as_ref()).fuse();
                 first = entries.next().await;
             }
             futures::stream::iter(first).chain(entries)
