@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::places::{Endpoint, Location, StorePrefix};
 use super::secret::SecretRef;
 use super::setting::settings;
 use super::values::{
-    Addressing, ConfigPath, Count, EncryptionKind, Endpoint, ListenAddress, Location, LogFormat, LogLevel,
-    Name, Period, Size, StorePrefix,
+    Addressing, ConfigPath, Count, EncryptionKind, ListenAddress, LogFormat, LogLevel, Name, Period, Size,
 };
 
 settings! {

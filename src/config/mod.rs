@@ -4,6 +4,7 @@ mod checks;
 mod environment;
 mod keys;
 mod node;
+mod places;
 mod reference;
 mod secret;
 mod setting;
@@ -22,11 +23,11 @@ use setting::{Reader, Setting};
 
 pub use keys::*;
 pub use node::Origin;
+pub use places::{Endpoint, Location, StorePrefix};
 pub use reference::reference;
 pub use secret::{Secret, SecretError, SecretRef};
 pub use values::{
-    Addressing, ConfigPath, Count, EncryptionKind, Endpoint, ListenAddress, Location, LogFormat, LogLevel,
-    Name, Period, Size, StorePrefix,
+    Addressing, ConfigPath, Count, EncryptionKind, ListenAddress, LogFormat, LogLevel, Name, Period, Size,
 };
 
 /// Where the configuration is unless the command line says otherwise.

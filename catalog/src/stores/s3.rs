@@ -195,3 +195,25 @@ fn from_environment(region: &str, connection: &Connection) -> Result<Own, String
     let inner = Arc::clone(store.credentials());
     Ok((Arc::new(Named { who: "the identity that AWS gives to this machine", inner }), None))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn buckets_in_endpoints() {
+        for (endpoint, path, hosted) in [
+            ("https://s3.example.org", "https://s3.example.org", "https://lake.s3.example.org"),
+            ("http://store:9000/", "http://store:9000", "http://lake.store:9000"),
+            ("https://gateway/s3/", "https://gateway/s3", "https://lake.gateway/s3"),
+        ] {
+            let endpoint = Url::parse(endpoint).unwrap();
+            assert_eq!(bucket_endpoint(&endpoint, "lake", S3Addressing::Path).unwrap(), path);
+            assert_eq!(bucket_endpoint(&endpoint, "lake", S3Addressing::VirtualHosted).unwrap(), hosted);
+        }
+        let address = Url::parse("http://127.0.0.1:9000").unwrap();
+        assert!(bucket_endpoint(&address, "lake", S3Addressing::VirtualHosted).is_err());
+    }
+}

@@ -19,4 +19,5 @@ mod shared_tables;
 mod skipping;
 mod spelling;
 mod statistics;
+mod stores;
 mod support;
