@@ -13,6 +13,7 @@ mod definition;
 mod deletion;
 mod discovery;
 mod error;
+mod footers;
 mod index;
 mod log;
 mod options;
@@ -31,6 +32,11 @@ pub use catalog::LakeCatalog;
 pub use error::{CatalogError, DataFileError, data_file_error};
 pub use options::{CatalogOptions, ColumnAnnotation, ExplicitTable, LayerRoot, TableAnnotation};
 pub use snapshot::{CatalogSnapshot, SnapshotId, TableEntry, TableSnapshot, TableState};
+pub use stores::{
+    AzureCredentials, AzureOptions, ConnectionOptions, GcsCredentials, GcsOptions, S3Addressing,
+    S3ConditionalPut, S3Credentials, S3Encryption, S3Options, S3Role, Secret, SecretSource, StoreOptions,
+    StoreProvider,
+};
 pub use versions::{
     CHANGE_TYPE, COMMIT_TIMESTAMP, COMMIT_VERSION, Commit, TableVersion, VersionError,
 };

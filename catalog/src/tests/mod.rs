@@ -23,6 +23,7 @@ mod shared_tables;
 mod skipping;
 mod spelling;
 mod statistics;
+mod stores;
 mod support;
 mod versions;
 mod widening;
