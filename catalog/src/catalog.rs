@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::deletion::DeletionVectors;
 use crate::discovery::{Discovered, Sources, TableKey, Unreadable};
 use crate::error::{CatalogError, LoadError};
-use crate::deletion::DeletionVectors;
 use crate::log::{self, Limits, LoadContext, Probe};
 use crate::options::{CatalogOptions, TableAnnotation};
 use crate::places::Places;

@@ -75,9 +75,8 @@ impl TableDefinition {
             .iter()
             .map(|name| {
                 let found = columns.iter().find(|(field, _)| field.name() == name);
-                found.ok_or_else(|| {
-                    LoadError::Broken(format!("partition column {name} is not in the schema"))
-                })
+                found
+                    .ok_or_else(|| LoadError::Broken(format!("partition column {name} is not in the schema")))
             })
             .collect::<Result<Vec<_>, _>>()?;
         let scanned: Vec<_> = in_files.iter().chain(&partitions).collect();
@@ -154,12 +153,8 @@ impl TableDefinition {
         // No statement can name what holds a NUL.
         let scan_name = |name: &String| name_now(name).map_or_else(|| format!("\0{name}"), str::to_owned);
         definition.scan_names = self.scan_names.iter().map(scan_name).collect();
-        definition.partition_columns = self
-            .partition_columns
-            .iter()
-            .filter_map(|name| name_now(name))
-            .map(str::to_owned)
-            .collect();
+        definition.partition_columns =
+            self.partition_columns.iter().filter_map(|name| name_now(name)).map(str::to_owned).collect();
         definition.columns = self
             .columns
             .iter()

@@ -163,6 +163,10 @@ impl From<delta_kernel::Error> for LoadError {
                 Self::Unreachable(error.to_string())
             }
             Kernel::ObjectStore(source) => Self::from(source),
+            // Its text quotes the value.
+            Kernel::ParseError(_, data_type) => {
+                Self::Broken(format!("a partition value that is no {data_type}"))
+            }
             other => Self::Broken(other.to_string()),
         }
     }

@@ -7,6 +7,9 @@ use url::Url;
 use crate::error::LoadError;
 use crate::stores::{Location, Store};
 
+/// Bytes of the longest path that is read: no store takes as many, even URL-encoded.
+const LONGEST_PATH: usize = 16 << 10;
+
 /// The folders that the configuration names.
 ///
 /// A log may list files outside its table's folder (shallow clones do). They are read only when they
@@ -59,14 +62,16 @@ pub(crate) struct FilePath {
 impl FilePath {
     /// Reads a path as the protocol writes it: URL-encoded, relative to the table or absolute.
     pub(crate) fn parse(raw: &str, table: &Url, places: &Places) -> Result<Self, LoadError> {
+        if raw.len() > LONGEST_PATH {
+            return Err(LoadError::Broken(format!("a file path of {} bytes", raw.len())));
+        }
         let absolute = match raw.split('/').next() {
             // `/folder/file`, in the store of the table.
             Some("") => table.join(raw).ok(),
             Some(first) if has_scheme(first) => Url::parse(raw).ok(),
             _ => return Ok(Self { place: None, path: decode(raw)?.to_string() }),
         };
-        let absolute =
-            absolute.ok_or_else(|| LoadError::Broken("a file path that is no URL".to_owned()))?;
+        let absolute = absolute.ok_or_else(|| LoadError::Broken("a file path that is no URL".to_owned()))?;
         if let Some(own) = absolute.as_str().strip_prefix(table.as_str()) {
             return Ok(Self { place: None, path: decode(own)?.to_string() });
         }

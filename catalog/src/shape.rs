@@ -121,8 +121,6 @@ fn arrow_type(data_type: &KernelType) -> Result<DataType, LoadError> {
 fn arrow_fields(fields: &StructType) -> Result<Vec<FieldRef>, LoadError> {
     fields
         .fields()
-        .map(|field| {
-            Ok(Arc::new(Field::new(field.name(), arrow_type(field.data_type())?, true)))
-        })
+        .map(|field| Ok(Arc::new(Field::new(field.name(), arrow_type(field.data_type())?, true))))
         .collect()
 }

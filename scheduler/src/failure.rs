@@ -6,6 +6,7 @@
 
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
+use lakeward_catalog::data_file_error;
 use lakeward_policy::{NotVerified, ScanFailed};
 
 use crate::error::{QueryError, SqlState};
@@ -110,6 +111,11 @@ fn external(source: &(dyn std::error::Error + Send + Sync + 'static)) -> QueryEr
         return QueryError::new(SqlState::DataCorrupted, format!("table \"{}\" cannot be read", failed.table))
             .with_hint("A data file is missing or damaged; the operator's log names it. Nothing partial is shown as complete.");
     }
+    if let Some(damaged) = data_file_error(source) {
+        tracing::error!(table = damaged.table, reason = %damaged.source, "a table cannot be read");
+        return QueryError::new(SqlState::DataCorrupted, format!("table \"{}\" cannot be read", damaged.table))
+            .with_hint("A data file is missing or damaged; the operator's log names it. Nothing partial is shown as complete.");
+    }
     if let Some(refusal) = source.downcast_ref::<RewriteError>() {
         return refused(refusal);
     }
@@ -117,6 +123,12 @@ fn external(source: &(dyn std::error::Error + Send + Sync + 'static)) -> QueryEr
         return unavailable.to_error();
     }
     tracing::error!("a statement failed with an error of an unknown kind");
+    QueryError::new(SqlState::InternalError, "internal error; the log of the service says more")
+}
+
+/// The answer to a statement whose work panicked; the panic itself was logged where it happened.
+pub(crate) fn panicked() -> QueryError {
+    tracing::error!("a statement was ended by a panic");
     QueryError::new(SqlState::InternalError, "internal error; the log of the service says more")
 }
 

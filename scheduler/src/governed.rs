@@ -88,7 +88,7 @@ impl GovernedLake {
     }
 
     async fn provider(&self, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if let Some(entry) = self.catalog.table(schema, name) {
+        if let Some(entry) = self.catalog.table(schema, name).filter(|_| !Request::is_asked(name)) {
             return self.sealed(&securable(entry), &entry.state, None);
         }
         let Some((name, request)) = Request::of_name(name) else { return Ok(None) };

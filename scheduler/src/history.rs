@@ -13,8 +13,7 @@ use crate::system_table::SystemTable;
 pub(crate) fn table(commits: Vec<Commit>, all: bool) -> Arc<dyn TableProvider> {
     let schema = schema();
     let rows = Arc::clone(&schema);
-    let table =
-        SystemTable::stable("table_history", schema, move || Ok(vec![batch(&rows, &commits, all)?]));
+    let table = SystemTable::stable("table_history", schema, move || Ok(vec![batch(&rows, &commits, all)?]));
     Arc::new(table)
 }
 

@@ -1,5 +1,6 @@
 //! A running statement: counted, timed, cancellable, re-checked, and audited when it ends.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -201,7 +202,12 @@ impl Stream for GovernedRows {
             return self.end(error);
         }
         let Some(rows) = &mut self.rows else { return Poll::Ready(None) };
-        match rows.poll_next_unpin(cx) {
+        // Foreign bytes have made readers of them panic. That ends this statement, not its connection.
+        let polled = catch_unwind(AssertUnwindSafe(|| rows.poll_next_unpin(cx)));
+        let Ok(polled) = polled else {
+            return self.end(failure::panicked());
+        };
+        match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(None) => {
                 self.rows = None;

@@ -1,12 +1,14 @@
 //! One connection's life: its principal, its settings, its statements.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
+use futures::FutureExt as _;
 use lakeward_policy::Principal;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -249,7 +251,8 @@ impl Session {
             return Ok(known);
         }
         let limit = self.statement_timeout().map(|limit| Instant::now() + limit);
-        let planning = Planned::new(&view, ast, declared);
+        let planning = AssertUnwindSafe(Planned::new(&view, ast, declared)).catch_unwind();
+        let planning = async { planning.await.unwrap_or_else(|_| Err(crate::failure::panicked())) };
         let planned = Arc::new(match limit {
             Some(limit) => tokio::time::timeout_at(limit, planning).await.map_err(|_| timed_out())??,
             None => planning.await?,

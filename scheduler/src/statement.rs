@@ -77,10 +77,13 @@ impl Statement {
         };
         let mut tables = Vec::new();
         let _ = ast::visit_relations(statement.as_ref(), |name| {
-            let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
+            let parts: Vec<String> =
+                name.0.iter().filter_map(|part| part.as_ident()).map(identifier).collect();
             if let Some((table, before)) = parts.split_last() {
-                let table = table.split_once('@').map_or(table.as_str(), |(table, _)| table);
-                tables.push((before.last().cloned(), table.to_owned()));
+                tables.push((before.last().cloned(), table.clone()));
+                if let Some((table, _)) = versioned::Request::of_name(table) {
+                    tables.push((before.last().cloned(), table.to_owned()));
+                }
             }
             ControlFlow::<()>::Continue(())
         });

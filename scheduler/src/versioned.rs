@@ -11,8 +11,8 @@ use arrow::compute::kernels::cast_utils::string_to_datetime;
 use chrono::{NaiveDateTime, Utc};
 use lakeward_catalog::TableVersion;
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Statement, TableAlias, TableFactor,
-    Value, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Statement, TableAlias,
+    TableFactor, Value, VisitMut, VisitorMut,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::{Keyword, RESERVED_FOR_TABLE_ALIAS};
@@ -20,6 +20,10 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{QueryError, SqlState};
+
+/// Before what a clause or a function asks for. Unseen, so that a table whose own name looks like that
+/// of a version of another is not taken for it: names that people write have a plain `@`.
+const ASKED: &str = "\u{2063}@";
 
 const HISTORY: &str = "table_history";
 const CHANGES: &str = "table_changes";
@@ -41,7 +45,7 @@ pub(crate) enum Request {
 impl Request {
     /// Takes a name apart into that of the table and what is asked of it.
     pub(crate) fn of_name(name: &str) -> Option<(&str, Self)> {
-        let (table, asked) = name.rsplit_once('@')?;
+        let (table, asked) = name.rsplit_once(ASKED).or_else(|| name.rsplit_once('@'))?;
         if table.is_empty() {
             return None;
         }
@@ -54,7 +58,10 @@ impl Request {
         }
         if let Some(version) = asked.strip_prefix('v') {
             let digits = version.bytes().all(|b| b.is_ascii_digit());
-            return Some((table, Self::Version(TableVersion::Number(digits.then(|| version.parse().ok())??))));
+            return Some((
+                table,
+                Self::Version(TableVersion::Number(digits.then(|| version.parse().ok())??)),
+            ));
         }
         if asked.len() == TIME_DIGITS {
             let time = NaiveDateTime::parse_from_str(asked, TIME_FORMAT).ok()?.and_utc();
@@ -63,12 +70,17 @@ impl Request {
         None
     }
 
+    /// Whether the name is one that only a clause or a function makes.
+    pub(crate) fn is_asked(name: &str) -> bool {
+        name.contains(ASKED)
+    }
+
     fn name(self, table: &str) -> String {
         match self {
-            Self::Version(TableVersion::Number(version)) => format!("{table}@v{version}"),
-            Self::Version(TableVersion::Time(time)) => format!("{table}@{}", time.format(TIME_FORMAT)),
-            Self::History => format!("{table}@history"),
-            Self::Changes { from, to } => format!("{table}@changes({from},{to})"),
+            Self::Version(TableVersion::Number(version)) => format!("{table}{ASKED}v{version}"),
+            Self::Version(TableVersion::Time(time)) => format!("{table}{ASKED}{}", time.format(TIME_FORMAT)),
+            Self::History => format!("{table}{ASKED}history"),
+            Self::Changes { from, to } => format!("{table}{ASKED}changes({from},{to})"),
         }
     }
 }
@@ -95,8 +107,9 @@ fn named_versions(tokens: Vec<Token>) -> Vec<Token> {
             && let Some(Token::Word(table)) = kept.last().cloned()
         {
             kept.pop();
-            let folded = if table.quote_style.is_some() { table.value.clone() } else { table.value.to_lowercase() };
-            kept.push(Token::make_word(&format!("{folded}@{asked}"), Some('"')));
+            let folded =
+                if table.quote_style.is_some() { table.value.clone() } else { table.value.to_lowercase() };
+            kept.push(Token::make_word(&format!("{folded}{ASKED}{asked}"), Some('"')));
             let aliased = matches!(after.first(), Some(Token::Word(next))
                 if next.keyword == Keyword::AS || !RESERVED_FOR_TABLE_ALIAS.contains(&next.keyword));
             if !aliased {
@@ -113,9 +126,7 @@ fn named_versions(tokens: Vec<Token>) -> Vec<Token> {
 
 /// The end of a name that says what the clause at the start of `tokens` says, and what follows it.
 fn version_clause(tokens: &[Token]) -> Option<(String, &[Token])> {
-    let word = |tokens: &[Token], keywords: &[Keyword]| {
-        matches!(tokens.first(), Some(Token::Word(word)) if keywords.contains(&word.keyword))
-    };
+    let word = |tokens: &[Token], keywords: &[Keyword]| matches!(tokens.first(), Some(Token::Word(word)) if keywords.contains(&word.keyword));
     let tokens = if word(tokens, &[Keyword::FOR]) { &tokens[1..] } else { tokens };
     let by_number = word(tokens, &[Keyword::VERSION]);
     let by_time = word(tokens, &[Keyword::TIMESTAMP, Keyword::SYSTEM_TIME]);
@@ -129,7 +140,11 @@ fn version_clause(tokens: &[Token]) -> Option<(String, &[Token])> {
         literal = &literal[1..];
     }
     match literal.split_first()? {
-        (Token::Number(version, _), after) if by_number => Some((format!("v{version}"), after)),
+        (Token::Number(version, _), after)
+            if by_number && version.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            Some((format!("v{version}"), after))
+        }
         (Token::SingleQuotedString(time), after) if by_time => Some((format!("'{time}'"), after)),
         _ => None,
     }
@@ -172,7 +187,8 @@ impl Rewriter {
                     alias.get_or_insert_with(|| named(function));
                 }
                 if let Some(end) = last(name).and_then(|table| table.value.strip_suffix('\''))
-                    && let Some((table, time)) = end.split_once("@'")
+                    && let Some((table, time)) =
+                        end.split_once(&format!("{ASKED}'")).or_else(|| end.split_once("@'"))
                 {
                     let time = string_to_datetime(&self.zone, time).map_err(|_| {
                         QueryError::new(
@@ -203,7 +219,10 @@ impl Rewriter {
                 HISTORY => "table_history('schema.table')",
                 _ => "table_changes('schema.table', first_version, last_version)",
             };
-            QueryError::new(SqlState::UndefinedFunction, format!("{function} takes literal arguments: {usage}"))
+            QueryError::new(
+                SqlState::UndefinedFunction,
+                format!("{function} takes literal arguments: {usage}"),
+            )
         };
         let values = args.iter().map(literal).collect::<Option<Vec<_>>>().ok_or_else(usage)?;
         let (table, request) = match (function, &values[..]) {
@@ -291,7 +310,8 @@ mod tests {
     fn rewritten(sql: &str) -> String {
         let mut statement = parse(sql, 50).unwrap().remove(0);
         rewrite(&mut statement, Some("Europe/London")).unwrap();
-        statement.to_string()
+        assert!(statement.to_string().contains(ASKED), "{statement}");
+        statement.to_string().replace(ASKED, "@")
     }
 
     #[test]
@@ -301,7 +321,10 @@ mod tests {
             ("SELECT * FROM Silver.T FOR VERSION AS OF 5 AS x", r#"Silver."t@v5" AS x"#),
             ("SELECT * FROM t TIMESTAMP AS OF '2026-07-01 12:00:00'", r#""t@20260701110000000" AS "t""#),
             ("SELECT * FROM t FOR TIMESTAMP AS OF '2026-07-01T12:00:00Z'", r#""t@20260701120000000" AS "t""#),
-            ("SELECT * FROM t FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01'", r#""t@20260101000000000" AS "t""#),
+            (
+                "SELECT * FROM t FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01'",
+                r#""t@20260101000000000" AS "t""#,
+            ),
             ("SELECT * FROM table_history('silver.t')", r#"silver."t@history" AS table_history"#),
             (r#"SELECT * FROM table_changes('"S"."T"', 1, 3) c"#, r#""S"."T@changes(1,3)" c"#),
         ] {
@@ -333,6 +356,7 @@ mod tests {
             "SELECT * FROM table_history(t)",
             "SELECT * FROM table_changes('t', -1, 2)",
             "SELECT * FROM table_changes('t; DROP', 1, 2)",
+            "SELECT * FROM t VERSION AS OF 1.5",
         ] {
             let refused = match parse(sql, 50) {
                 Ok(mut statements) => rewrite(&mut statements[0], None).is_err(),

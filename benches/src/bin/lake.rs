@@ -44,9 +44,8 @@ enum Command {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let directory = arguments
-        .directory
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lake"));
+    let directory =
+        arguments.directory.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lake"));
     match arguments.command {
         Command::Wide { files, commits } => {
             println!("{}", wide::measure(&directory, files, commits).await?.text());

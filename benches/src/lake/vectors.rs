@@ -28,14 +28,20 @@ const ROWS: u64 = 1 << 20;
 const ROW_GROUP_ROWS: usize = 128 << 10;
 
 /// Which rows the vectors remove.
-const PATTERNS: [(&str, &str); 3] =
-    [("few", "one row of 1,000, anywhere"), ("some", "one row of 20, anywhere"), ("runs", "runs of 500 of each 5,000 rows")];
+const PATTERNS: [(&str, &str); 3] = [
+    ("few", "one row of 1,000, anywhere"),
+    ("some", "one row of 20, anywhere"),
+    ("runs", "runs of 500 of each 5,000 rows"),
+];
 
 const STATEMENTS: [(&str, &str); 4] = [
     ("sum", "SELECT sum(id) AS ids, sum(amount) AS amounts FROM {t}"),
     ("text", "SELECT count(DISTINCT text) AS texts FROM {t}"),
     ("group", "SELECT id % 100 AS g, count(*) AS rows, avg(amount) AS mean FROM {t} GROUP BY 1"),
-    ("range", "SELECT count(*) AS rows, sum(amount) AS amounts FROM {t} WHERE id BETWEEN 1000000 AND 3000000"),
+    (
+        "range",
+        "SELECT count(*) AS rows, sum(amount) AS amounts FROM {t} WHERE id BETWEEN 1000000 AND 3000000",
+    ),
 ];
 
 /// Makes the tables unless they are there, compares the answers, then measures pairs. Gives the
@@ -196,7 +202,8 @@ fn commit(table: &Path, actions: &[Value]) -> Result<()> {
 }
 
 fn metadata() -> Value {
-    let field = |name: &str, kind: &str| json!({"name": name, "type": kind, "nullable": true, "metadata": {}});
+    let field =
+        |name: &str, kind: &str| json!({"name": name, "type": kind, "nullable": true, "metadata": {}});
     let fields = [field("id", "long"), field("amount", "double"), field("text", "string")];
     json!({"metaData": {
         "id": uuid::Uuid::new_v4().to_string(),

@@ -198,11 +198,10 @@ fn add(file: usize, files: usize) -> Value {
             .collect::<serde_json::Map<_, _>>()
             .into()
     };
-    let nulls: Value = (0..COLUMNS)
-        .map(|column| (format!("c{column}"), json!(0)))
-        .collect::<serde_json::Map<_, _>>()
-        .into();
-    let stats = json!({"numRecords": 10_000, "minValues": bounds(0), "maxValues": bounds(99), "nullCount": nulls});
+    let nulls: Value =
+        (0..COLUMNS).map(|column| (format!("c{column}"), json!(0))).collect::<serde_json::Map<_, _>>().into();
+    let stats =
+        json!({"numRecords": 10_000, "minValues": bounds(0), "maxValues": bounds(99), "nullCount": nulls});
     let day = day(file);
     json!({"add": {
         "path": format!("day={day}/part-{file:08}-7f5a1c52-5f6e-4a3a-9a0e-3a8f6d1c2b{:02x}.snappy.parquet", file % 256),

@@ -37,7 +37,8 @@ pub(crate) fn row_selection(removed: &RoaringTreemap, rows: u64) -> Result<RowSe
 /// The rows of a file of `rows` rows that are in `kept`, over the whole file.
 pub(crate) fn selection_of(kept: &RoaringTreemap, rows: u64) -> Result<RowSelection, FormatError> {
     let others: Vec<RowSelector> = row_selection(kept, rows)?.into();
-    let turned = others.into_iter().map(|RowSelector { row_count, skip }| RowSelector { row_count, skip: !skip });
+    let turned =
+        others.into_iter().map(|RowSelector { row_count, skip }| RowSelector { row_count, skip: !skip });
     Ok(RowSelection::from(turned.collect::<Vec<_>>()))
 }
 

@@ -192,9 +192,7 @@ impl<'a> Stats<'a> {
             tight: BooleanArray::new_null(0),
         };
         stats.file_rows = match stats.field("numRecords")? {
-            Some(counts) => {
-                non_negative(cast(&counts, &DataType::Int64)?.as_primitive::<Int64Type>())
-            }
+            Some(counts) => non_negative(cast(&counts, &DataType::Int64)?.as_primitive::<Int64Type>()),
             None => row_counts_of_text(rows)?,
         };
         stats.live_rows = (0..rows.num_rows())
@@ -336,11 +334,18 @@ fn shifted(
             let moved: TimestampMicrosecondArray = times.unary_opt(time);
             Arc::new(moved.with_data_type(bounds.data_type().clone()))
         }
-        DataType::Decimal128(precision, _) if *precision > 15 => {
+        DataType::Decimal128(precision, scale) if *precision > 15 => {
+            // A writer that passes bounds through 64 bit integers leaves their ends in place of what
+            // lies beyond.
+            let end = u32::try_from(*scale).ok().and_then(|scale| 10_i128.checked_pow(scale));
+            let end = end.and_then(|unit| unit.checked_mul(i128::from(i64::MAX)));
+            let saturated = |value: i128| end.is_some_and(|end| (value.abs() - end).abs() <= (end >> 51) + 1);
             let values = bounds.as_primitive::<Decimal128Type>();
             // Twice the rounding of a 53 bit mantissa, and one digit for the text's own rounding.
-            let moved: Decimal128Array =
-                values.unary_opt(|value| decimal(value, (value.abs() >> 51).saturating_add(1)));
+            let moved: Decimal128Array = values.unary_opt(|value| match saturated(value) {
+                true => None,
+                false => decimal(value, (value.abs() >> 51).saturating_add(1)),
+            });
             Arc::new(moved.with_data_type(bounds.data_type().clone()))
         }
         _ => Arc::clone(bounds),

@@ -138,7 +138,10 @@ impl FileIndex {
     #[cfg(test)]
     pub(crate) fn files(&self) -> RecordBatch {
         let all = one(&self.layout, &self.segments).unwrap();
-        all.map_or_else(|| RecordBatch::new_empty(Arc::clone(self.layout.schema())), |segment| segment.batch().clone())
+        all.map_or_else(
+            || RecordBatch::new_empty(Arc::clone(self.layout.schema())),
+            |segment| segment.batch().clone(),
+        )
     }
 }
 

@@ -113,9 +113,7 @@ mod tests {
     #[test]
     fn times_without_a_zone_are_read_in_the_one_given() {
         let london = "Europe/London".parse().unwrap();
-        let utc = |text: &str| {
-            chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros()
-        };
+        let utc = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros();
         for (text, expected) in [
             ("2024-01-15 10:00:00", "2024-01-15T10:00:00Z"),
             ("2024-07-15 10:00:00.5", "2024-07-15T09:00:00.5Z"),

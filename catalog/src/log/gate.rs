@@ -23,6 +23,8 @@ const READER_FEATURES: &[&str] = &[
     "variantType-preview",
 ];
 
+const MAPPING_MODES: &[&str] = &["none", "name", "id"];
+
 /// Refuses a table that needs a feature outside the list above.
 pub(super) fn check_readable(snapshot: &SnapshotRef) -> Result<(), LoadError> {
     let configuration = snapshot.table_configuration();
@@ -40,6 +42,10 @@ pub(super) fn check_readable(snapshot: &SnapshotRef) -> Result<(), LoadError> {
         .collect();
     if !unknown.is_empty() {
         return Err(LoadError::Unsupported(format!("reader feature {}", unknown.join(", "))));
+    }
+    let mode = snapshot.metadata_configuration().get("delta.columnMapping.mode");
+    if let Some(mode) = mode.filter(|mode| !MAPPING_MODES.contains(&mode.as_str())) {
+        return Err(LoadError::Unsupported(format!("column mapping of the mode {mode:?}")));
     }
     check_struct(snapshot.schema().as_ref())
 }

@@ -160,8 +160,7 @@ pub(crate) async fn update(
         let old = base.snapshot.table_configuration();
         let new = snapshot.table_configuration();
         if old.protocol() != new.protocol() || old.metadata() != new.metadata() {
-            let (definition, index) =
-                read(&snapshot, engine.as_ref(), annotation.as_ref(), &places, &stop)?;
+            let (definition, index) = read(&snapshot, engine.as_ref(), annotation.as_ref(), &places, &stop)?;
             return Ok((snapshot, definition, index));
         }
         let version = base.snapshot.version();

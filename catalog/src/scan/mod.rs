@@ -11,7 +11,7 @@ mod variant;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use datafusion::catalog::{Session, TableProvider};
@@ -75,7 +75,7 @@ impl LakeTable {
         let usable = filters.iter().filter(|filter| may_help(filter)).filter_map(|filter| {
             // A hint that cannot be used is no error: the filter is applied above anyway.
             let filter = state.create_physical_expr(unnormalize_col(filter.clone()), &advertised).ok()?;
-            by_physical_names(filter, physical).ok()
+            by_physical_names(filter, physical).ok().filter(|filter| is_skippable(filter, physical))
         });
         Ok(conjunction_opt(usable))
     }
@@ -202,11 +202,26 @@ impl TableProvider for LakeTable {
     }
 }
 
+/// Whether files, row groups and pages may be skipped by an expression over `schema`.
+///
+/// Not by one over floating point columns: bounds leave out NaN, in Delta's statistics and in
+/// Parquet's, and NaN is greater than all numbers to a comparison.
+pub(super) fn is_skippable(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
+    collect_columns(expr)
+        .iter()
+        .all(|column| schema.fields().get(column.index()).is_some_and(|field| !has_floats(field.data_type())))
+}
+
+fn has_floats(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Struct(fields) => fields.iter().any(|field| has_floats(field.data_type())),
+        DataType::List(inner) | DataType::Map(inner, _) => has_floats(inner.data_type()),
+        other => other.is_floating(),
+    }
+}
+
 /// The expression with each column called what the files call it.
-fn by_physical_names(
-    expr: Arc<dyn PhysicalExpr>,
-    physical: &SchemaRef,
-) -> Result<Arc<dyn PhysicalExpr>> {
+fn by_physical_names(expr: Arc<dyn PhysicalExpr>, physical: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
     expr.transform_up(|node| {
         let Some(column) = node.downcast_ref::<Column>() else { return Ok(Transformed::no(node)) };
         let field = physical.fields().get(column.index()).ok_or_else(|| {

@@ -121,8 +121,12 @@ impl SelectRows {
         let without = self.read(table, without.as_ref()).await?;
         let mut file = *self.file;
         // The log's row count is a claim; the selection has to fit the file.
-        let mut reader =
-            self.readers.create_reader(self.partition, file.clone(), file.metadata_size_hint, &self.metrics)?;
+        let mut reader = self.readers.create_reader(
+            self.partition,
+            file.clone(),
+            file.metadata_size_hint,
+            &self.metrics,
+        )?;
         let footer = reader.get_metadata(None).await?;
         let rows = u64::try_from(footer.file_metadata().num_rows()).unwrap_or(0);
         let selection = match (only, without) {
@@ -136,11 +140,7 @@ impl SelectRows {
         self.inner.plan_file(file)
     }
 
-    async fn read(
-        &self,
-        table: &str,
-        placed: Option<&PlacedVector>,
-    ) -> Result<Option<Arc<RoaringTreemap>>> {
+    async fn read(&self, table: &str, placed: Option<&PlacedVector>) -> Result<Option<Arc<RoaringTreemap>>> {
         let Some(PlacedVector { vector, file }) = placed else { return Ok(None) };
         let rows = match (&vector.stored, file) {
             (Stored::Inline(text), _) => self
@@ -149,13 +149,7 @@ impl SelectRows {
                 .map_err(|error| damaged(table, error))?,
             (Stored::Beside { offset, .. } | Stored::Elsewhere { offset, .. }, Some(file)) => self
                 .vectors
-                .stored(
-                    (&file.store_name, &file.store),
-                    &file.path,
-                    *offset,
-                    vector.size,
-                    vector.cardinality,
-                )
+                .stored((&file.store_name, &file.store), &file.path, *offset, vector.size, vector.cardinality)
                 .await
                 .map_err(|error| damaged(table, error))?,
             (_, None) => return Err(damaged(table, "a deletion vector without a place")),

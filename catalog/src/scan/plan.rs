@@ -67,9 +67,9 @@ impl LakeScan {
             parquet = parquet.with_predicate(predicate);
         }
         let source = LakeSource::new(parquet, Arc::clone(&table.log.context.vectors));
-        let source = source.try_pushdown_projection(&self.projection)?.ok_or_else(|| {
-            DataFusionError::Internal("the Parquet source took no projection".to_owned())
-        })?;
+        let source = source
+            .try_pushdown_projection(&self.projection)?
+            .ok_or_else(|| DataFusionError::Internal("the Parquet source took no projection".to_owned()))?;
         let adapter = LakeAdapterFactory { table: name, columns: self.file_columns };
         let config = FileScanConfigBuilder::new(store.url.clone(), source)
             .with_file_groups(file_groups(self.files, state.config().target_partitions()))

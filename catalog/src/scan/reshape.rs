@@ -95,8 +95,12 @@ impl Reshape {
                         Child::Missing => Ok(new_null_array(field.data_type(), array.len())),
                     })
                     .collect::<Result<Vec<_>, _>>()?;
-                let shaped =
-                    StructArray::try_new_with_length(fields.clone(), children, array.nulls().cloned(), array.len());
+                let shaped = StructArray::try_new_with_length(
+                    fields.clone(),
+                    children,
+                    array.nulls().cloned(),
+                    array.len(),
+                );
                 Ok(Arc::new(shaped?))
             }
             Self::List(element, inner) => {
@@ -187,10 +191,9 @@ pub(super) fn is_infallible(from: &DataType, to: &DataType) -> bool {
             matches!(unit, TimeUnit::Microsecond | TimeUnit::Nanosecond)
         }
         (T::Utf8 | T::LargeUtf8 | T::Utf8View, T::Utf8 | T::Utf8View)
-        | (
-            T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_),
-            T::Binary | T::BinaryView,
-        ) => true,
+        | (T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_), T::Binary | T::BinaryView) => {
+            true
+        }
         (T::Dictionary(_, value), to) => value.as_ref() == to || is_infallible(value, to),
         _ => false,
     }

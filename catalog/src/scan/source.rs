@@ -6,19 +6,18 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{
-    FileOpener, FileScanConfig, FileSource, ParquetSource,
-};
+use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr};
-use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use datafusion_datasource::morsel::Morselizer;
 use object_store::ObjectStore;
 
+use super::is_skippable;
 use super::open::LakeMorselizer;
 use crate::deletion::DeletionVectors;
 
@@ -64,9 +63,10 @@ impl FileSource for LakeSource {
         base_config: &FileScanConfig,
         partition: usize,
     ) -> Result<Box<dyn Morselizer>> {
-        let readers = self.parquet.parquet_file_reader_factory().cloned().ok_or_else(|| {
-            DataFusionError::Internal("a lake scan without a reader of its own".to_owned())
-        })?;
+        let readers =
+            self.parquet.parquet_file_reader_factory().cloned().ok_or_else(|| {
+                DataFusionError::Internal("a lake scan without a reader of its own".to_owned())
+            })?;
         let inner = self.parquet.create_morselizer(object_store, base_config, partition)?;
         Ok(Box::new(LakeMorselizer::new(
             inner.into(),
@@ -126,9 +126,18 @@ impl FileSource for LakeSource {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
-        let pushed = self.parquet.try_pushdown_filters(filters, config)?;
+        // What comes here late, dynamic filters for one, is held to the same rule as what came first.
+        let schema = self.table_schema().table_schema();
+        let skippable: Vec<bool> = filters.iter().map(|filter| is_skippable(filter, schema)).collect();
+        let offered = filters.into_iter().zip(&skippable).filter(|(_, may)| **may).map(|(filter, _)| filter);
+        let pushed = self.parquet.try_pushdown_filters(offered.collect(), config)?;
+        let mut answers = pushed.filters.into_iter();
+        let filters = skippable
+            .into_iter()
+            .map(|may| may.then(|| answers.next()).flatten().unwrap_or(PushedDown::No))
+            .collect();
         let updated_node = pushed.updated_node.map(|inner| self.wrap(&inner)).transpose()?;
-        Ok(FilterPushdownPropagation { filters: pushed.filters, updated_node })
+        Ok(FilterPushdownPropagation { filters, updated_node })
     }
 
     fn try_pushdown_sort(

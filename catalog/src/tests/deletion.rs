@@ -166,10 +166,8 @@ async fn files_with_vectors_are_split_skipped_and_counted() {
     // Files are skipped by their bounds.
     assert_eq!(opened(&catalog, "t", col("id").gt(lit(1000_i64))).await, ["b.parquet"]);
     // Row counts are those of the rows that are left.
-    let mut config = SessionConfig::new()
-        .with_target_partitions(4)
-        .with_batch_size(64)
-        .with_repartition_file_min_size(1);
+    let mut config =
+        SessionConfig::new().with_target_partitions(4).with_batch_size(64).with_repartition_file_min_size(1);
     config.options_mut().execution.collect_statistics = true;
     let context = session_with(&catalog, config);
     let frame = context.sql("SELECT sum(id) FROM lake.t").await.unwrap();
@@ -187,7 +185,8 @@ async fn files_with_vectors_are_split_skipped_and_counted() {
     // Files are split, and each part reads its own rows.
     let parts: usize = scan.file_groups.iter().map(|group| group.len()).sum();
     assert!(scan.file_groups.len() == 4 && parts > 2, "{:?}", scan.file_groups);
-    let rows = lines(&context.sql("SELECT count(*), sum(id) FROM lake.t").await.unwrap().collect().await.unwrap());
+    let rows =
+        lines(&context.sql("SELECT count(*), sum(id) FROM lake.t").await.unwrap().collect().await.unwrap());
     let odd: i64 = (0..1000).filter(|id| id % 2 == 1).sum();
     let rest: i64 = (1000..1100).filter(|&id| id != 1007).sum();
     assert_eq!(rows, [format!("599|{}", odd + rest)]);

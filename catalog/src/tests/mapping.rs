@@ -13,12 +13,7 @@ use crate::data_file_error;
 
 /// A table whose schema is given as the log has it.
 fn mapped(folder: &std::path::Path, mode: &str, fields: &Value, partitions: &[&str]) -> TestTable {
-    let mut t = TestTable::create_with(
-        folder.join("t"),
-        Schema::empty(),
-        partitions,
-        &Metadata::default(),
-    );
+    let mut t = TestTable::create_with(folder.join("t"), Schema::empty(), partitions, &Metadata::default());
     t.commit(&[
         json!({"protocol": {
             "minReaderVersion": 3, "minWriterVersion": 7,
@@ -67,7 +62,9 @@ fn texts(name: &str, values: &[&str]) -> (Field, ArrayRef) {
 async fn renamed_swapped_and_dropped_columns_are_found() {
     let lake = tempfile::tempdir().unwrap();
     let before = json!([
-        field("a", "long", 1, "a"), field("b", "string", 2, "b"), field("c", "long", 3, "c"),
+        field("a", "long", 1, "a"),
+        field("b", "string", 2, "b"),
+        field("c", "long", 3, "c"),
         field("p", "string", 4, "phys-p"),
     ]);
     let mut t = mapped(lake.path(), "name", &before, &["p"]);
@@ -77,7 +74,9 @@ async fn renamed_swapped_and_dropped_columns_are_found() {
     t.commit(&[t.add_with("1.parquet", json!({"phys-p": "one"}), &rows, &stats)]);
     // `a` and `b` change names, which changes nothing in the files; `c` is dropped, another `c` added.
     let after = json!([
-        field("b", "long", 1, "a"), field("a", "string", 2, "b"), field("c", "string", 5, "col-5"),
+        field("b", "long", 1, "a"),
+        field("a", "string", 2, "b"),
+        field("c", "string", 5, "col-5"),
         field("part", "string", 4, "phys-p"),
     ]);
     let rows = batch(vec![longs("a", &[3]), texts("b", &["z"]), texts("col-5", &["new"])]);
@@ -87,11 +86,7 @@ async fn renamed_swapped_and_dropped_columns_are_found() {
     let catalog = open(lake.path()).await;
     assert_eq!(
         query(&catalog, "SELECT a, b, c, part FROM lake.t").await,
-        [
-            r#""x"|1|null|"one""#,
-            r#""y"|2|null|"one""#,
-            r#""z"|3|"new"|null"#,
-        ],
+        [r#""x"|1|null|"one""#, r#""y"|2|null|"one""#, r#""z"|3|"new"|null"#,],
     );
     assert_eq!(query(&catalog, "SELECT a FROM lake.t WHERE b >= 2 AND part = 'one'").await, [r#""y""#]);
     assert_eq!(query(&catalog, "SELECT a AS b, b AS a FROM lake.t WHERE a = 'z'").await, [r#""z"|3"#]);

@@ -110,17 +110,13 @@ impl TableSnapshot {
 
     async fn version_at(&self, time: DateTime<Utc>) -> Result<u64, VersionError> {
         let found = history::version_at(self, time).await;
-        found.map_err(|error| self.unreadable(self.version(), &error))?.ok_or_else(|| {
-            VersionError::NoVersionThen { table: self.qualified_name.clone(), time }
-        })
+        found
+            .map_err(|error| self.unreadable(self.version(), &error))?
+            .ok_or_else(|| VersionError::NoVersionThen { table: self.qualified_name.clone(), time })
     }
 
     pub(super) fn unreadable(&self, version: u64, error: &LoadError) -> VersionError {
         tracing::warn!(table = self.qualified_name, version, %error, "an older version cannot be read");
-        VersionError::Unreadable {
-            table: self.qualified_name.clone(),
-            version,
-            reason: error.to_string(),
-        }
+        VersionError::Unreadable { table: self.qualified_name.clone(), version, reason: error.to_string() }
     }
 }

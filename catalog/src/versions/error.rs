@@ -35,7 +35,9 @@ pub enum VersionError {
         to: u64,
     },
     /// More versions than one request may cover.
-    #[error("the changes of table {table} were asked for over {versions} versions; ask for at most {most} at once")]
+    #[error(
+        "the changes of table {table} were asked for over {versions} versions; ask for at most {most} at once"
+    )]
     TooManyVersions {
         /// `schema.table`.
         table: String,
@@ -45,7 +47,9 @@ pub enum VersionError {
         most: u64,
     },
     /// The table was changed in the range in a way that rows of both sides do not fit one schema.
-    #[error("the schema of table {table} changed at version {version}; ask for changes before and after it separately")]
+    #[error(
+        "the schema of table {table} changed at version {version}; ask for changes before and after it separately"
+    )]
     SchemaChanged {
         /// `schema.table`.
         table: String,

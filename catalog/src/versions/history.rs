@@ -78,7 +78,9 @@ pub(super) async fn commit_files(table: &TableSnapshot) -> Result<Vec<CommitFile
         listed
             .try_filter_map(|object| {
                 let version = object.location.filename().and_then(version_of);
-                futures::future::ok(version.map(|version| CommitFile { version, modified: object.last_modified }))
+                futures::future::ok(
+                    version.map(|version| CommitFile { version, modified: object.last_modified }),
+                )
             })
             .try_collect()
             .await
@@ -147,10 +149,7 @@ pub(super) async fn oldest(table: &TableSnapshot) -> Result<u64, LoadError> {
 }
 
 /// The newest version committed at `time` or before; None when all are later.
-pub(super) async fn version_at(
-    table: &TableSnapshot,
-    time: DateTime<Utc>,
-) -> Result<Option<u64>, LoadError> {
+pub(super) async fn version_at(table: &TableSnapshot, time: DateTime<Utc>) -> Result<Option<u64>, LoadError> {
     let properties = table.log.snapshot.metadata_configuration();
     let in_commit = properties.get("delta.enableInCommitTimestamps").is_some_and(|on| on == "true");
     if !in_commit {
@@ -161,8 +160,7 @@ pub(super) async fn version_at(
     let snapshot = Arc::clone(&table.log.snapshot);
     let millis = time.timestamp_millis();
     log::blocking(table.log.context.limits.load, move |_| {
-        let found =
-            latest_version_as_of(&snapshot, engine.as_ref(), millis, HistoryCommitType::Recreatable);
+        let found = latest_version_as_of(&snapshot, engine.as_ref(), millis, HistoryCommitType::Recreatable);
         match found {
             Ok(commit) => Ok(Some(commit.version)),
             Err(delta_kernel::Error::LogHistory(_)) => Ok(None),

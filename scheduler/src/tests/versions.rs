@@ -74,9 +74,8 @@ async fn history_hides_what_tells_of_rows() {
     )
     .unwrap();
     lake.catalog.refresh().await.unwrap();
-    let newest = |column: &str| {
-        format!("SELECT {column} FROM table_history('silver.people') WHERE version = 2")
-    };
+    let newest =
+        |column: &str| format!("SELECT {column} FROM table_history('silver.people') WHERE version = 2");
     for (user, sees) in [("alice", false), ("stella", true), ("oscar", true)] {
         let session = lake.login(user).await;
         assert_eq!(value(&session, &newest("operation")).await.unwrap(), "DELETE", "{user}");

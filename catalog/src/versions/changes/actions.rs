@@ -106,14 +106,14 @@ pub(super) async fn changes_of(table: &TableSnapshot, version: u64) -> Result<Ch
     let objects = &table.location.store.objects;
     let size = log::request(context.limits, objects.head(&path)).await?.size;
     if size > LARGEST_COMMIT {
-        return Err(LoadError::Unsupported("a commit of more than 256 MiB as a source of changes".to_owned()));
+        return Err(LoadError::Unsupported(
+            "a commit of more than 256 MiB as a source of changes".to_owned(),
+        ));
     }
     let bytes = log::request(context.limits, async { objects.get(&path).await?.bytes().await }).await?;
     let (url, places) = (table.location.url.clone(), std::sync::Arc::clone(&context.places));
-    log::blocking(context.limits.load, move |_| {
-        collect(&bytes, |path| FilePath::parse(path, &url, &places))
-    })
-    .await
+    log::blocking(context.limits.load, move |_| collect(&bytes, |path| FilePath::parse(path, &url, &places)))
+        .await
 }
 
 fn collect(
@@ -177,7 +177,8 @@ fn changed(
     let size = file.size.and_then(|size| u64::try_from(size).ok());
     Ok(ChangedFile {
         path: place(&file.path)?,
-        size: size.ok_or_else(|| LoadError::Unsupported("changes by a writer that leaves out sizes".to_owned()))?,
+        size: size
+            .ok_or_else(|| LoadError::Unsupported("changes by a writer that leaves out sizes".to_owned()))?,
         modified: file.modification_time.unwrap_or(0),
         partition_values: file.partition_values.clone().ok_or_else(|| {
             LoadError::Unsupported("changes by a writer that leaves out partition values".to_owned())

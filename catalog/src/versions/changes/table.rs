@@ -48,7 +48,11 @@ const PARALLEL_READS: usize = 8;
 impl TableSnapshot {
     /// The changes of the versions `from` to `to`, both included, as a table of the table's columns at
     /// `to` and [`CHANGE_TYPE`], [`COMMIT_VERSION`] and [`COMMIT_TIMESTAMP`].
-    pub async fn changes(self: &Arc<Self>, from: u64, to: u64) -> Result<Arc<dyn TableProvider>, VersionError> {
+    pub async fn changes(
+        self: &Arc<Self>,
+        from: u64,
+        to: u64,
+    ) -> Result<Arc<dyn TableProvider>, VersionError> {
         let table = || self.qualified_name.clone();
         if from > to {
             return Err(VersionError::BackwardRange { table: table(), from, to });
@@ -58,12 +62,18 @@ impl TableSnapshot {
             return Err(VersionError::TooManyVersions { table: table(), versions, most: MOST_VERSIONS });
         }
         let commits = history::commit_files(self).await.map_err(|error| self.unreadable(from, &error))?;
-        let in_range: Vec<_> = commits.iter().filter(|commit| (from..=to).contains(&commit.version)).collect();
+        let in_range: Vec<_> =
+            commits.iter().filter(|commit| (from..=to).contains(&commit.version)).collect();
         if in_range.first().map(|commit| commit.version) != Some(from)
             || u64::try_from(in_range.len()).ok() != Some(to - from + 1)
         {
             let oldest = commits.first().map_or(to, |commit| commit.version);
-            return Err(VersionError::NoVersion { table: table(), version: from, oldest, newest: self.version() });
+            return Err(VersionError::NoVersion {
+                table: table(),
+                version: from,
+                oldest,
+                newest: self.version(),
+            });
         }
         let at = self.at(TableVersion::Number(to)).await?;
         let partitions: Vec<String> =
@@ -110,10 +120,7 @@ struct ChangesTable {
 }
 
 impl ChangesTable {
-    fn new(
-        at: Arc<TableSnapshot>,
-        commits: Vec<CommitChanges>,
-    ) -> Result<Self, LoadError> {
+    fn new(at: Arc<TableSnapshot>, commits: Vec<CommitChanges>) -> Result<Self, LoadError> {
         let definition = &at.log.definition;
         let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         let added = [
@@ -122,7 +129,9 @@ impl ChangesTable {
             Field::new(COMMIT_TIMESTAMP, instant.clone(), true),
         ];
         if added.iter().any(|field| definition.schema.index_of(field.name()).is_ok()) {
-            return Err(LoadError::Unsupported("changes of a table that has columns of their names".to_owned()));
+            return Err(LoadError::Unsupported(
+                "changes of a table that has columns of their names".to_owned(),
+            ));
         }
         let columns = definition.schema.fields().iter().cloned();
         let schema = columns.chain(added.into_iter().map(Arc::new)).collect::<Vec<_>>();
