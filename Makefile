@@ -45,7 +45,7 @@ advisories: ## Check dependencies against the RustSec database (fetches it: need
 	@scripts/setup.sh build lint
 	cargo deny --locked check advisories
 
-bench: setup ## Compare with plain DataFusion over the same files (TPC-H SF1); PROFILE=release for a release build
+bench: setup ## Cost of policies (TPC-H SF1), lakes of many files and tables, deletion vectors; PROFILE=release
 	@PROFILE='$(PROFILE)' benches/run.sh $(ARGS)
 
 soak: build ## The long tests: TPC-H SF1 answers, writers at once, memory while 50 million rows go to a slow client

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{cert, config, demo, policy, serve, sql, user};
+use crate::commands::{cert, config, demo, policy, serve, sql, table, user};
 
 /// Exit code for bad input: arguments, configuration, policies, users.
 pub const EXIT_BAD_INPUT: u8 = 2;
@@ -38,6 +38,8 @@ enum Command {
     Config(config::Args),
     /// Check policies against the catalog
     Policy(policy::Args),
+    /// Look at a table: columns, history, files, and whether they are whole
+    Table(table::Args),
     /// Manage the users file
     User(user::Args),
     /// Make certificates
@@ -71,6 +73,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Sql(args) => sql::run(args).await,
         Command::Config(args) => config::run(args).await,
         Command::Policy(args) => policy::run(args).await,
+        Command::Table(args) => table::run(args).await,
         Command::User(args) => user::run(args).await,
         Command::Cert(args) => cert::run(args).await,
     }

@@ -188,6 +188,7 @@ impl From<object_store::Error> for LoadError {
         }
         match error {
             object_store::Error::NotFound { .. } => Self::Broken(error.to_string()),
+            object_store::Error::NotSupported { source } => Self::Unsupported(source.to_string()),
             other => Self::Unreachable(other.to_string()),
         }
     }

@@ -15,6 +15,7 @@ mod discovery;
 mod error;
 mod footers;
 mod index;
+mod inspect;
 mod log;
 mod options;
 mod places;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use catalog::LakeCatalog;
 pub use error::{CatalogError, DataFileError, data_file_error};
+pub use inspect::{FileProblem, FileSummary};
 pub use options::{CatalogOptions, ColumnAnnotation, ExplicitTable, LayerRoot, TableAnnotation};
 pub use snapshot::{CatalogSnapshot, SnapshotId, TableEntry, TableSnapshot, TableState};
 pub use stores::{

@@ -7,4 +7,5 @@ mod password;
 pub mod policy;
 pub mod serve;
 pub mod sql;
+pub mod table;
 pub mod user;

@@ -9,6 +9,7 @@ mod azure;
 mod connection;
 mod credentials;
 mod engine;
+mod escapes;
 mod environment;
 mod failure;
 mod gcs;
