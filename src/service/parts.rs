@@ -80,8 +80,16 @@ pub async fn open_catalog(config: &Config) -> anyhow::Result<Arc<LakeCatalog>> {
 pub async fn load_policies(policy: &Policy, catalog: &Arc<LakeCatalog>) -> Result<PolicyEngine, Diagnostics> {
     let files: Vec<_> = policy.files.iter().map(|file| file.path.clone()).collect();
     let first = files.first().cloned().unwrap_or_default();
-    let catalog = Arc::clone(catalog);
-    blocking(&first, move || coordinator::load_policies(files, &catalog)).await
+    let known = Arc::clone(catalog);
+    let loaded = blocking(&first, move || coordinator::load_policies(files, &known)).await;
+    loaded.map_err(|Diagnostics(mut problems)| {
+        // What names tables of a layer that could not be listed names nothing there is.
+        for (schema, reason) in catalog.unreadable_layers().iter() {
+            let why = format!("layer {schema} cannot be listed, so rules on its tables cannot be checked: {reason}");
+            problems.extend(Diagnostics::file(&first, why).0);
+        }
+        Diagnostics(problems)
+    })
 }
 
 /// Loads the users.
