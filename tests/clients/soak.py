@@ -59,7 +59,7 @@ def stream_slowly(server: Server, rows: int, report=lambda text: None) -> int:
 
 def main() -> int:
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--rows", type=int, default=50_000_000)
+    arguments.add_argument("--rows", type=int, default=100_000_000)
     arguments.add_argument("--growth", type=int, default=200, help="most growth in MiB")
     arguments = arguments.parse_args()
     with tempfile.TemporaryDirectory() as directory:
