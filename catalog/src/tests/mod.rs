@@ -10,7 +10,6 @@
 )]
 
 mod annotations;
-mod control;
 mod damage;
 mod deletion;
 mod discovery;
@@ -23,8 +22,6 @@ mod shared_tables;
 mod skipping;
 mod spelling;
 mod statistics;
-mod stores;
 mod support;
 mod versions;
 mod widening;
-pub(crate) mod writing;
