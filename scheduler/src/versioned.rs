@@ -305,6 +305,8 @@ fn table(name: ObjectName, alias: TableAlias) -> TableFactor {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     fn rewritten(sql: &str) -> String {

@@ -175,7 +175,6 @@ fn selective(round: usize) -> Expr {
 
 /// Plans a scan of the newest version; gives the number of its partitions.
 async fn plan(catalog: &LakeCatalog, filter: Expr) -> Result<usize> {
-    #[expect(clippy::disallowed_methods, reason = "planning is measured without policies")]
     let context = datafusion::execution::context::SessionContext::new_with_config(SessionConfig::new());
     let frame = context.read_table(snapshot(catalog)?.provider())?.filter(filter)?;
     let plan = frame.create_physical_plan().await?;

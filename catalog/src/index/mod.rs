@@ -136,6 +136,7 @@ impl FileIndex {
 
     /// All files as one batch ordered by path: the same for the same version however it was read.
     #[cfg(test)]
+    #[allow(clippy::unwrap_used, reason = "tests")]
     pub(crate) fn files(&self) -> RecordBatch {
         let all = one(&self.layout, &self.segments).unwrap();
         all.map_or_else(

@@ -108,6 +108,8 @@ pub(crate) fn instant(text: &str, zone: Tz) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::instant;
 
     #[test]

@@ -104,6 +104,8 @@ fn little_endian(bytes: &[u8], at: usize, length: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::{DEEPEST, is_shallow};
 
     /// `levels` arrays of one element around a null.
