@@ -67,13 +67,10 @@ impl TableSnapshot {
         if in_range.first().map(|commit| commit.version) != Some(from)
             || u64::try_from(in_range.len()).ok() != Some(to - from + 1)
         {
-            let oldest = commits.first().map_or(to, |commit| commit.version);
-            return Err(VersionError::NoVersion {
-                table: table(),
-                version: from,
-                oldest,
-                newest: self.version(),
-            });
+            let newest = self.version();
+            let oldest = commits.first().map_or(newest, |commit| commit.version);
+            let version = if to > newest { to } else { from };
+            return Err(VersionError::NoVersion { table: table(), version, oldest, newest });
         }
         let at = self.at(TableVersion::Number(to)).await?;
         let partitions: Vec<String> =
