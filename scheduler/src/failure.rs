@@ -104,13 +104,11 @@ fn external(source: &(dyn std::error::Error + Send + Sync + 'static)) -> QueryEr
         return unverified();
     }
     if let Some(failed) = source.downcast_ref::<ScanFailed>() {
-        return QueryError::new(SqlState::DataCorrupted, format!("table \"{}\" cannot be read", failed.table))
-            .with_hint("A data file is missing or damaged; the operator's log names it. Nothing partial is shown as complete.");
+        return unreadable(&failed.table);
     }
     if let Some(damaged) = data_file_error(source) {
         tracing::error!(table = damaged.table, reason = %damaged.source, "a table cannot be read");
-        return QueryError::new(SqlState::DataCorrupted, format!("table \"{}\" cannot be read", damaged.table))
-            .with_hint("A data file is missing or damaged; the operator's log names it. Nothing partial is shown as complete.");
+        return unreadable(&damaged.table);
     }
     if let Some(refusal) = source.downcast_ref::<RewriteError>() {
         return refused(refusal);
@@ -120,6 +118,12 @@ fn external(source: &(dyn std::error::Error + Send + Sync + 'static)) -> QueryEr
     }
     tracing::error!("a statement failed with an error of an unknown kind");
     QueryError::new(SqlState::InternalError, "internal error; the log of the service says more")
+}
+
+/// A data file is missing or damaged.
+fn unreadable(table: &str) -> QueryError {
+    QueryError::new(SqlState::DataCorrupted, format!("table \"{table}\" cannot be read"))
+        .with_hint("A data file is missing or damaged; the operator's log names it. Nothing partial is shown as complete.")
 }
 
 /// The answer to a statement whose work panicked; the panic itself was logged where it happened.

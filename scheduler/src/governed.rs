@@ -11,7 +11,7 @@ use lakeward_catalog::{CatalogSnapshot, TableEntry, TableState, VersionError};
 use lakeward_policy::{Access, PolicyTable, Resolved, Securable};
 
 use crate::error::{QueryError, SqlState};
-use crate::history;
+use crate::history::{self, Shown};
 use crate::versioned::Request;
 
 /// Name of the schema that stands for the search path. No lake schema can be called so.
@@ -115,10 +115,12 @@ impl GovernedLake {
             }
             (Request::History, access) => {
                 let commits = table.history(HISTORY_LIMIT).await.map_err(asked_in_vain)?;
-                // Parameters hold literals of the writer's statements, and metrics count all rows.
+                // Parameters hold literals of the writer's statements, so they are for who reads the rows
+                // as they are; metrics count all rows, which operators may know.
                 let reads_all = matches!(access, Access::Select(policy) if policy.shows_everything());
-                let all = reads_all || self.resolved.may_read("system", "tables");
-                Ok(Some(history::table(commits, all)))
+                let counts = reads_all || self.resolved.may_read("system", "tables");
+                let shown = Shown { parameters: reads_all, counts };
+                Ok(Some(history::table(commits, shown)))
             }
         }
     }

@@ -9,11 +9,21 @@ use lakeward_catalog::Commit;
 
 use crate::system_table::SystemTable;
 
-/// Newest first. Without `all`, only what tells nothing of rows: versions, times and operations.
-pub(crate) fn table(commits: Vec<Commit>, all: bool) -> Arc<dyn TableProvider> {
+/// What somebody sees of commits besides versions, times and operations, which tell nothing of rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    /// Parameters of the operation: may hold values of rows.
+    pub(crate) parameters: bool,
+    /// How many rows and files it touched, by whom, with what.
+    pub(crate) counts: bool,
+}
+
+/// Newest first.
+pub(crate) fn table(commits: Vec<Commit>, shown: Shown) -> Arc<dyn TableProvider> {
     let schema = schema();
     let rows = Arc::clone(&schema);
-    let table = SystemTable::stable("table_history", schema, move || Ok(vec![batch(&rows, &commits, all)?]));
+    let table =
+        SystemTable::stable("table_history", schema, move || Ok(vec![batch(&rows, &commits, shown)?]));
     Arc::new(table)
 }
 
@@ -30,9 +40,9 @@ fn schema() -> SchemaRef {
     ]))
 }
 
-fn batch(schema: &SchemaRef, commits: &[Commit], all: bool) -> datafusion::common::Result<RecordBatch> {
-    let texts = |value: fn(&Commit) -> Option<&str>, shown: bool| -> ArrayRef {
-        Arc::new(commits.iter().map(|commit| value(commit).filter(|_| shown)).collect::<StringArray>())
+fn batch(schema: &SchemaRef, commits: &[Commit], shown: Shown) -> datafusion::common::Result<RecordBatch> {
+    let texts = |value: fn(&Commit) -> Option<&str>, visible: bool| -> ArrayRef {
+        Arc::new(commits.iter().map(|commit| value(commit).filter(|_| visible)).collect::<StringArray>())
     };
     let times = commits.iter().map(|commit| Some(commit.timestamp.timestamp_micros()));
     Ok(RecordBatch::try_new(
@@ -41,10 +51,10 @@ fn batch(schema: &SchemaRef, commits: &[Commit], all: bool) -> datafusion::commo
             Arc::new(commits.iter().map(|c| i64::try_from(c.version).ok()).collect::<Int64Array>()),
             Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
             texts(|commit| commit.operation.as_deref(), true),
-            texts(|commit| commit.parameters.as_deref(), all),
-            texts(|commit| commit.metrics.as_deref(), all),
-            texts(|commit| commit.user.as_deref(), all),
-            texts(|commit| commit.engine.as_deref(), all),
+            texts(|commit| commit.parameters.as_deref(), shown.parameters),
+            texts(|commit| commit.metrics.as_deref(), shown.counts),
+            texts(|commit| commit.user.as_deref(), shown.counts),
+            texts(|commit| commit.engine.as_deref(), shown.counts),
         ],
     )?)
 }

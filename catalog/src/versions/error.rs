@@ -46,6 +46,14 @@ pub enum VersionError {
         /// What can be.
         most: u64,
     },
+    /// More changed files than one request may cover.
+    #[error("the changes of table {table} lie in more than {most} files; ask for fewer versions at once")]
+    TooManyFiles {
+        /// `schema.table`.
+        table: String,
+        /// What can be.
+        most: usize,
+    },
     /// The table was changed in the range in a way that rows of both sides do not fit one schema.
     #[error(
         "the schema of table {table} changed at version {version}; ask for changes before and after it separately"

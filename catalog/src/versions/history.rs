@@ -20,6 +20,9 @@ const VERSION_DIGITS: usize = 20;
 /// A commit of many files is searched for who made it no further than this from either end.
 const INFO_BYTES: u64 = 1 << 20;
 
+/// Bytes of parameters or metrics that a history shows of one commit.
+const LONGEST_DETAIL: usize = 64 << 10;
+
 /// One commit of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
@@ -124,7 +127,11 @@ pub(super) async fn commit_info(table: &TableSnapshot, version: u64) -> Result<V
 
 fn commit(file: CommitFile, info: &Value) -> Commit {
     let text = |key: &str| info.get(key).and_then(Value::as_str).map(str::to_owned);
-    let json = |key: &str| info.get(key).filter(|value| !value.is_null()).map(ToString::to_string);
+    // A thousand commits are kept at once; one with a statement of a megabyte shows none of it.
+    let json = |key: &str| {
+        let text = info.get(key).filter(|value| !value.is_null()).map(ToString::to_string);
+        text.filter(|text| text.len() <= LONGEST_DETAIL)
+    };
     let in_commit = info.get("inCommitTimestamp").and_then(Value::as_i64);
     Commit {
         version: file.version,

@@ -13,7 +13,7 @@ use crate::places::FilePath;
 use crate::snapshot::TableSnapshot;
 
 /// Largest commit that is read for its changes.
-const LARGEST_COMMIT: u64 = 256 << 20;
+const LARGEST_COMMIT: u64 = 64 << 20;
 
 /// What happened to the rows of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,9 +106,7 @@ pub(super) async fn changes_of(table: &TableSnapshot, version: u64) -> Result<Ch
     let objects = &table.location.store.objects;
     let size = log::request(context.limits, objects.head(&path)).await?.size;
     if size > LARGEST_COMMIT {
-        return Err(LoadError::Unsupported(
-            "a commit of more than 256 MiB as a source of changes".to_owned(),
-        ));
+        return Err(LoadError::Unsupported("a commit of more than 64 MiB as a source of changes".to_owned()));
     }
     let bytes = log::request(context.limits, async { objects.get(&path).await?.bytes().await }).await?;
     let (url, places) = (table.location.url.clone(), std::sync::Arc::clone(&context.places));

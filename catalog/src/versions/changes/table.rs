@@ -43,7 +43,9 @@ const CHANGE_OF_FILE: &str = "\0change";
 /// Versions that one request may cover.
 const MOST_VERSIONS: u64 = 10_000;
 /// Commits that are read at once.
-const PARALLEL_READS: usize = 8;
+const PARALLEL_READS: usize = 4;
+/// Files with changes that one request may cover.
+const MOST_FILES: usize = 100_000;
 
 impl TableSnapshot {
     /// The changes of the versions `from` to `to`, both included, as a table of the table's columns at
@@ -76,11 +78,18 @@ impl TableSnapshot {
         let partitions: Vec<String> =
             at.log.snapshot.table_configuration().metadata().partition_columns().to_vec();
         let in_range: Vec<_> = in_range.into_iter().copied().collect();
-        let commits = futures::stream::iter(in_range)
+        let mut reads = futures::stream::iter(in_range)
             .map(|commit| read_commit(&at, commit, &partitions))
-            .buffered(PARALLEL_READS)
-            .try_collect::<Vec<_>>()
-            .await?;
+            .buffered(PARALLEL_READS);
+        let (mut commits, mut files) = (Vec::new(), 0_usize);
+        while let Some(commit) = reads.try_next().await? {
+            files = files.saturating_add(commit.2.len());
+            if files > MOST_FILES {
+                return Err(VersionError::TooManyFiles { table: table(), most: MOST_FILES });
+            }
+            commits.push(commit);
+        }
+        drop(reads);
         let changes = ChangesTable::new(at, commits);
         changes.map(|changes| Arc::new(changes) as _).map_err(|error| self.unreadable(to, &error))
     }
