@@ -37,7 +37,7 @@ fmt: ## Format all Rust code
 check: setup ## Type-check everything, quickly
 	cargo check --locked --workspace --all-targets
 
-clients: build ## Run the tests with real clients (psql, psycopg, SQLAlchemy, pandas, asyncpg)
+clients: build ## Run the tests with real clients (psql, psycopg, SQLAlchemy, pandas, asyncpg) and real Delta tables
 	@scripts/setup.sh build clients
 	@scripts/client-tests.sh $(ARGS)
 
@@ -48,6 +48,7 @@ advisories: ## Check dependencies against the RustSec database (fetches it: need
 bench: setup ## Cost of policies (TPC-H SF1), lakes of many files and tables, deletion vectors; PROFILE=release
 	@PROFILE='$(PROFILE)' benches/run.sh $(ARGS)
 
-soak: build ## The long tests: TPC-H SF1 answers, timing of refused logins, memory while 100 million rows go to a slow client
+soak: build ## The long tests: TPC-H SF1 answers, writers at once, timing of refused logins, memory while 100 million rows go to a slow client
 	cargo run --locked --quiet --package lakeward-benches --bin tpch -- check --scale 1
+	PROPTEST_CASES=300 cargo test --locked --quiet --package lakeward-catalog --lib writing::model
 	@scripts/soak.sh $(ARGS)

@@ -1,9 +1,15 @@
 #!/usr/bin/env bash
-# Real clients against the real binary. `scripts/setup.sh clients` and a build go before.
-# Arguments go to pytest: scripts/client-tests.sh -k psql
+# Real clients, and real Delta tables, against the real binary. `scripts/setup.sh clients` and a build go before.
+# Arguments go to pytest: scripts/client-tests.sh -k psql; scripts/client-tests.sh tests/delta
+# LAKEWARD_TEST_BINARY names another binary than target/debug/lakeward.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/say.sh
 
-[ -x target/debug/lakeward ] || die "target/debug/lakeward is missing: make build"
-exec .venv/bin/python -m pytest -c tests/clients/pytest.ini tests/clients "$@"
+binary=${LAKEWARD_TEST_BINARY:-target/debug/lakeward}
+[ -x "$binary" ] || die "$binary is missing: make build"
+paths=(tests/clients tests/delta)
+for argument in "$@"; do
+  case "$argument" in tests/*) paths=() ;; esac
+done
+exec .venv/bin/python -m pytest -c tests/pytest.ini --rootdir tests "${paths[@]}" "$@"

@@ -4,7 +4,7 @@
 # usage: scripts/setup.sh [build] [lint] [clients]
 #   build    compiler, linker          (default)
 #   lint     rustfmt, clippy, cargo-deny, cargo-nextest
-#   clients  psql, and Python packages in .venv
+#   clients  psql, Node.js; Python packages and Azurite (a stand-in for Azure) in .venv
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/say.sh
@@ -87,6 +87,8 @@ find_python() {
 
 want_clients() {
   need psql postgresql-client
+  need node nodejs
+  need npm npm
   find_python >/dev/null || packages+=(python3 python3-venv)
   install_packages
   local python stamp=.venv/requirements.txt
@@ -97,6 +99,15 @@ want_clients() {
     "$python" -m venv .venv
     .venv/bin/python -m pip --quiet --disable-pip-version-check install --only-binary :all: -r tests/clients/requirements.txt
     cp tests/clients/requirements.txt "$stamp"
+  fi
+  stamp=.venv/azurite/installed
+  if ! cmp -s tests/clients/azurite/package-lock.json "$stamp"; then
+    say "installing Azurite into .venv"
+    rm -rf .venv/azurite
+    mkdir .venv/azurite
+    cp tests/clients/azurite/package.json tests/clients/azurite/package-lock.json .venv/azurite/
+    npm --prefix .venv/azurite ci --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error
+    cp tests/clients/azurite/package-lock.json "$stamp"
   fi
 }
 

@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::deletion::DeletionVectors;
-use crate::discovery::{Discovered, Sources, TableKey};
+use crate::discovery::{Discovered, Sources, TableKey, Unreadable};
 use crate::error::{CatalogError, LoadError};
 use crate::log::{self, Limits, LoadContext, Probe};
 use crate::options::{CatalogOptions, TableAnnotation};
@@ -20,7 +23,7 @@ use crate::snapshot::{CatalogSnapshot, TableEntry, TableSnapshot, TableState};
 use crate::stores::{Location, Stores};
 use crate::versions::VersionCache;
 
-/// Tables that are loaded or probed at once.
+/// Tables of one store that are loaded or probed at once.
 const PARALLEL_LOADS: usize = 4;
 /// Memory for deletion vectors that scans share.
 const DELETION_VECTOR_BYTES: u64 = 64 << 20;
@@ -39,6 +42,8 @@ pub struct LakeCatalog {
     refresh_interval: std::time::Duration,
     context: Arc<LoadContext>,
     current: ArcSwap<CatalogSnapshot>,
+    /// Why layers could not be listed at the last look, by schema.
+    unreadable: ArcSwap<BTreeMap<String, String>>,
     /// Held for the whole of a refresh, so that two never overlap.
     tracked: Mutex<BTreeMap<TableKey, Tracked>>,
 }
@@ -48,7 +53,20 @@ pub struct LakeCatalog {
 struct Tracked {
     location: Location,
     state: TrackedState,
+    /// Why the last look at the table failed, although its version is kept.
+    stale: Option<String>,
 }
+
+impl Tracked {
+    /// Whether the last look got no answer.
+    fn is_silent(&self) -> bool {
+        let failed = matches!(&self.state, TrackedState::Failed { error, .. } if matches!(error, LoadError::Unreachable(_)));
+        failed || self.stale.is_some()
+    }
+}
+
+/// A table to look at: its name, its place, and what is known of it at this place.
+type Look = (TableKey, Location, Option<Tracked>);
 
 #[derive(Debug, Clone)]
 enum TrackedState {
@@ -61,11 +79,17 @@ enum TrackedState {
 }
 
 impl LakeCatalog {
-    /// Finds and loads all tables. A table that cannot be loaded is listed as unavailable; only what
-    /// is wrong with the configuration as a whole is an error.
+    /// Finds and loads all tables. A table that cannot be loaded is listed as unavailable, and a layer
+    /// whose store does not answer is empty until it does ([`Self::unreadable_layers`]); only what is
+    /// wrong with the configuration as a whole is an error.
     pub async fn open(options: CatalogOptions) -> Result<Arc<Self>, CatalogError> {
-        let mut stores = Stores::default();
-        let sources = Sources::open(&options.roots, &options.tables, &mut stores)?;
+        let (roots, tables, settings) = (options.roots, options.tables, options.stores);
+        // Clients of stores read certificates from disk.
+        let opening = tokio::task::spawn_blocking(move || {
+            let mut stores = Stores::new(settings);
+            Sources::open(&roots, &tables, &mut stores).map(|sources| (sources, stores))
+        });
+        let (sources, stores) = opening.await.map_err(|_| CatalogError::NotOpened)??;
         let mut annotations = BTreeMap::new();
         for annotation in options.annotations {
             let key = TableKey { schema: annotation.schema.clone(), name: annotation.table.clone() };
@@ -86,20 +110,26 @@ impl LakeCatalog {
             refresh_interval: options.refresh_interval,
             context,
             current: ArcSwap::default(),
+            unreadable: ArcSwap::default(),
             tracked: Mutex::default(),
         });
         let mut tracked = catalog.tracked.lock().await;
         let mut found = catalog.sources.discover(&BTreeSet::new(), catalog.context.limits).await;
-        if let Some((_, error)) = found.unreadable.pop() {
-            return Err(error);
+        // A folder of this machine that is not there is a mistake; a store may only be silent for now.
+        if let Some(local) = found.unreadable.iter().position(|layer| layer.root.is_local()) {
+            return Err(found.unreadable.swap_remove(local).into());
         }
+        for Unreadable { schema, error, .. } in &found.unreadable {
+            tracing::error!(schema, %error, "a layer cannot be listed; it stays empty until it can");
+        }
+        catalog.note_unreadable(&found.unreadable);
         if let Some(conflict) = found.conflicts.pop() {
             return Err(conflict.into());
         }
         for key in catalog.annotations.keys().filter(|key| !found.tables.contains_key(*key)) {
             tracing::warn!(table = %key, "annotation of a table that does not exist (yet)");
         }
-        catalog.advance(&mut tracked, found.tables, BTreeMap::new()).await;
+        catalog.advance(&mut tracked, found.tables, &BTreeSet::new()).await;
         drop(tracked);
         Ok(catalog)
     }
@@ -112,6 +142,17 @@ impl LakeCatalog {
     /// Stores to register in an execution runtime, by URL.
     pub fn object_stores(&self) -> Vec<(Url, Arc<dyn ObjectStore>)> {
         self.stores.all()
+    }
+
+    /// Layers that could not be listed at the last look, by schema, each with the reason. For operators:
+    /// may name locations.
+    pub fn unreadable_layers(&self) -> Arc<BTreeMap<String, String>> {
+        self.unreadable.load_full()
+    }
+
+    fn note_unreadable(&self, unreadable: &[Unreadable]) {
+        let reasons = unreadable.iter().map(|layer| (layer.schema.clone(), layer.error.to_string()));
+        self.unreadable.store(Arc::new(reasons.collect()));
     }
 
     /// Looks for new tables, vanished ones and new commits, and publishes what it finds.
@@ -135,17 +176,18 @@ impl LakeCatalog {
                 "two locations claim one table name; the first keeps it",
             );
         }
-        let mut frozen = BTreeMap::new();
-        for (root, _) in &unreadable {
+        self.note_unreadable(&unreadable);
+        let mut frozen = BTreeSet::new();
+        for Unreadable { root, .. } in &unreadable {
             for (key, table) in tracked.iter() {
-                if table.location.url.as_str().starts_with(root) {
+                if table.location.url.as_str().starts_with(root.url.as_str()) {
                     tables.remove(key);
-                    frozen.insert(key.clone(), table.clone());
+                    frozen.insert(key.clone());
                 }
             }
         }
-        self.advance(&mut tracked, tables, frozen).await;
-        unreadable.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+        self.advance(&mut tracked, tables, &frozen).await;
+        unreadable.into_iter().next().map_or(Ok(()), |layer| Err(layer.into()))
     }
 
     /// Brings single tables, by schema and name, to their newest versions now. Names that the catalog
@@ -178,44 +220,85 @@ impl LakeCatalog {
         Ok(())
     }
 
-    /// Refreshes until `stop`. Failures are logged and tried again.
+    /// Refreshes until `stop`. Failures are logged where they change, and tried again.
     pub async fn run_refresh(self: Arc<Self>, stop: CancellationToken) {
         let refreshing = async {
+            let mut told = None;
             loop {
                 tokio::time::sleep(self.refresh_interval).await;
-                if let Err(error) = self.refresh().await {
-                    tracing::warn!(%error, "catalog refresh is incomplete");
+                let problem = self.refresh().await.err().map(|error| error.to_string());
+                match &problem {
+                    Some(error) if problem != told => {
+                        tracing::warn!(%error, "catalog refresh is incomplete");
+                    }
+                    None if told.is_some() => tracing::info!("catalog refresh is complete again"),
+                    _ => {}
                 }
+                told = problem;
             }
         };
         stop.run_until_cancelled(refreshing).await;
     }
 
-    /// Brings `tracked` to `tables`, and `frozen` ones as they are, and publishes.
+    /// Brings `tracked` to `tables`, leaves `frozen` ones as they are, and publishes.
+    ///
+    /// Stores are looked at side by side, and what one showed is published when it is there: a store
+    /// that is slow to answer holds up no table of another.
     async fn advance(
         &self,
         tracked: &mut BTreeMap<TableKey, Tracked>,
         tables: BTreeMap<TableKey, Location>,
-        frozen: BTreeMap<TableKey, Tracked>,
+        frozen: &BTreeSet<TableKey>,
     ) {
-        let work: Vec<_> = tables
-            .into_iter()
-            .map(|(key, location)| {
-                let last = tracked.get(&key).filter(|last| last.location.url == location.url);
-                (key, location, last.cloned())
-            })
-            .collect();
-        let next: Vec<(TableKey, Option<Tracked>)> = futures::stream::iter(work)
-            .map(|(key, location, last)| async {
-                let next = self.advance_table(&key, location, last).await;
-                (key, next)
-            })
-            .buffer_unordered(PARALLEL_LOADS)
-            .collect()
-            .await;
-        *tracked = next.into_iter().filter_map(|(key, next)| Some((key, next?))).collect();
-        tracked.extend(frozen);
+        tracked.retain(|key, _| tables.contains_key(key) || frozen.contains(key));
+        let mut by_store: BTreeMap<String, Vec<Look>> = BTreeMap::new();
+        for (key, location) in tables {
+            let last = tracked.get(&key).filter(|last| last.location.url == location.url).cloned();
+            let store = location.store.url.as_str().to_owned();
+            by_store.entry(store).or_default().push((key, location, last));
+        }
+        let mut looks: FuturesUnordered<_> =
+            by_store.into_values().map(|looks| self.advance_store(looks)).collect();
+        while let Some(seen) = looks.next().await {
+            for (key, next) in seen {
+                match next {
+                    Some(next) => tracked.insert(key, next),
+                    None => tracked.remove(&key),
+                };
+            }
+            self.publish(tracked);
+        }
         self.publish(tracked);
+    }
+
+    /// The next states of tables in one store. Where one table after the other gets no answer, the rest
+    /// is left for a later look.
+    async fn advance_store(&self, looks: Vec<Look>) -> Vec<(TableKey, Option<Tracked>)> {
+        let silent = AtomicUsize::new(0);
+        let started = Instant::now();
+        let advanced = futures::stream::iter(looks).map(|(key, location, last)| {
+            let silent = &silent;
+            async move {
+                if let Some(error) = location.store.resting() {
+                    let next = last.unwrap_or_else(|| failed(location, error));
+                    return (key, Some(next));
+                }
+                let (store, local) = (Arc::clone(&location.store), location.is_local());
+                let next = self.advance_table(&key, location, last).await;
+                if !local && next.as_ref().is_some_and(Tracked::is_silent) {
+                    if silent.fetch_add(1, Ordering::Relaxed) + 1 >= PARALLEL_LOADS {
+                        store.rest(
+                            LoadError::Unreachable("its store does not answer".to_owned()),
+                            started.elapsed(),
+                        );
+                    }
+                } else {
+                    silent.store(0, Ordering::Relaxed);
+                }
+                (key, next)
+            }
+        });
+        advanced.buffer_unordered(PARALLEL_LOADS).collect().await
     }
 
     /// The table's next state; None when it is gone.
@@ -229,16 +312,21 @@ impl LakeCatalog {
         let loaded = match &last {
             Some(Tracked { state: TrackedState::Loaded(table), .. }) => {
                 let next = match log::probe(&location, &table.log, self.context.limits).await {
-                    Ok(Probe::Unchanged) => return last,
+                    Ok(Probe::Unchanged) => return last.map(|last| Tracked { stale: None, ..last }),
                     Ok(Probe::Newer) => log::update(&location, &table.log, annotation, &self.context).await,
                     Ok(Probe::Replaced) => log::load(&location, annotation, &self.context).await,
                     Err(error) => Err(error),
                 };
                 match next {
                     // The version that is loaded stays readable while its store does not answer.
-                    Err(error) if error.is_transient() => {
-                        tracing::warn!(table = %key, %error, "table was not refreshed");
-                        return last;
+                    Err(error) if error.keeps_version() => {
+                        let stale = error.to_string();
+                        return last.map(|last| {
+                            if last.stale.as_ref() != Some(&stale) {
+                                tracing::warn!(table = %key, %error, "table was not refreshed");
+                            }
+                            Tracked { stale: Some(stale), ..last }
+                        });
                     }
                     next => next,
                 }
@@ -268,12 +356,21 @@ impl LakeCatalog {
             }
             Err(LoadError::NoLog) if !self.sources.is_explicit(key) => return None,
             Err(error) => {
-                tracing::warn!(table = %key, %error, "table is unavailable");
-                let fingerprint = log::fingerprint(&location, self.context.limits).await.ok();
+                let known = match last.as_ref().map(|last| &last.state) {
+                    Some(TrackedState::Failed { error, .. }) => Some(error.to_string()),
+                    _ => None,
+                };
+                if known.as_deref() != Some(error.to_string().as_str()) {
+                    tracing::warn!(table = %key, %error, "table is unavailable");
+                }
+                let fingerprint = match error.is_transient() {
+                    true => None,
+                    false => log::fingerprint(&location, self.context.limits).await.ok(),
+                };
                 TrackedState::Failed { error, fingerprint }
             }
         };
-        Some(Tracked { location, state })
+        Some(Tracked { location, state, stale: None })
     }
 
     fn publish(&self, tracked: &BTreeMap<TableKey, Tracked>) {
@@ -292,4 +389,9 @@ impl LakeCatalog {
             self.current.store(Arc::new(next));
         }
     }
+}
+
+/// A table that was not even looked at.
+fn failed(location: Location, error: LoadError) -> Tracked {
+    Tracked { location, state: TrackedState::Failed { error, fingerprint: None }, stale: None }
 }

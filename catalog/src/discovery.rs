@@ -1,7 +1,10 @@
 //! Which tables there are: children of layer roots, and explicit ones.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+
+use futures::StreamExt as _;
+use object_store::ListResult;
+use tokio::time::Instant;
 
 use crate::error::{CatalogError, LoadError};
 use crate::log::{Limits, has_log};
@@ -20,6 +23,9 @@ impl std::fmt::Display for TableKey {
         write!(f, "{}.{}", self.schema, self.name)
     }
 }
+
+/// Folders of one layer that are looked into at once.
+const PARALLEL_LOOKS: usize = 16;
 
 /// Where tables come from, with their stores open.
 #[derive(Debug)]
@@ -52,8 +58,26 @@ impl From<Conflict> for CatalogError {
 pub(crate) struct Discovered {
     pub(crate) tables: BTreeMap<TableKey, Location>,
     pub(crate) conflicts: Vec<Conflict>,
-    /// Roots that could not be listed, as prefixes of their tables' URLs: nothing is known of these.
-    pub(crate) unreadable: Vec<(String, CatalogError)>,
+    /// Roots that could not be listed: nothing is known of their tables.
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// A layer root that could not be listed.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) schema: String,
+    pub(crate) root: Location,
+    pub(crate) error: LoadError,
+}
+
+impl From<Unreadable> for CatalogError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::LayerUnreadable {
+            schema: unreadable.schema,
+            location: unreadable.root.url.to_string(),
+            source: Box::new(unreadable.error),
+        }
+    }
 }
 
 impl Sources {
@@ -95,19 +119,18 @@ impl Sources {
         self.explicit.contains_key(key)
     }
 
-    /// Looks at all sources. `known` are the URLs of tables already loaded, not looked into again.
+    /// Looks at all sources, at all roots at once: one that is slow to answer holds up no other.
+    /// `known` are the URLs of tables already loaded, not looked into again.
     pub(crate) async fn discover(&self, known: &BTreeSet<String>, limits: Limits) -> Discovered {
         let mut found = Discovered { tables: self.explicit.clone(), ..Discovered::default() };
-        for (schema, root) in &self.roots {
-            let folders = match table_folders(root, known, limits).await {
+        let looks = self.roots.iter().map(|(_, root)| table_folders(root, known, limits));
+        let looks = futures::future::join_all(looks).await;
+        for ((schema, root), folders) in self.roots.iter().zip(looks) {
+            let folders = match folders {
                 Ok(folders) => folders,
                 Err(error) => {
-                    let error = CatalogError::LayerUnreadable {
-                        schema: schema.clone(),
-                        location: root.url.to_string(),
-                        source: Box::new(error),
-                    };
-                    found.unreadable.push((root.url.to_string(), error));
+                    let (schema, root) = (schema.clone(), root.clone());
+                    found.unreadable.push(Unreadable { schema, root, error });
                     continue;
                 }
             };
@@ -133,8 +156,9 @@ async fn table_folders(
     known: &BTreeSet<String>,
     limits: Limits,
 ) -> Result<BTreeMap<String, Location>, LoadError> {
-    // A local store lists a folder that does not exist as empty; all its tables would vanish.
-    if root.url.scheme() == "file"
+    // A local store lists a folder that does not exist as empty; all its tables would vanish. A store
+    // elsewhere has no folders, and says so of a bucket that does not exist.
+    if root.is_local()
         && let Ok(folder) = root.url.to_file_path()
     {
         let metadata = tokio::time::timeout(limits.request, tokio::fs::metadata(&folder)).await;
@@ -145,24 +169,42 @@ async fn table_folders(
             Err(_) => return Err(LoadError::Unreachable("no answer in time".to_owned())),
         }
     }
-    let store = Arc::clone(&root.store.objects);
-    let listing = tokio::time::timeout(limits.request, store.list_with_delimiter(Some(&root.path)));
-    let listing =
-        listing.await.map_err(|_| LoadError::Unreachable("the listing did not end in time".to_owned()))??;
-    let mut folders = BTreeMap::new();
-    for folder in &listing.common_prefixes {
-        let Some(name) = folder.filename() else { continue };
-        // Writers keep their own things in such folders.
-        if name.starts_with(['_', '.']) || name.chars().any(char::is_control) {
-            continue;
-        }
-        let location = root.child(name);
-        // A folder that cannot be looked into is listed, with that as its reason.
-        if known.contains(location.url.as_str()) || has_log(&location, limits).await.unwrap_or(true) {
-            folders.insert(name.to_owned(), location);
-        }
+    let listing = list_root(root, limits).await?;
+    let names = listing.common_prefixes.iter().filter_map(|folder| folder.filename());
+    // Writers keep their own things in such folders.
+    let names = names.filter(|name| !name.starts_with(['_', '.']) && !name.chars().any(char::is_control));
+    let looks: Vec<_> = names
+        .map(|name| {
+            let (name, location) = (name.to_owned(), root.child(name));
+            async move {
+                // A folder that cannot be looked into is listed, with that as its reason.
+                let listed =
+                    known.contains(location.url.as_str()) || has_log(&location, limits).await.unwrap_or(true);
+                listed.then_some((name, location))
+            }
+        })
+        .collect();
+    let folders = futures::stream::iter(looks).buffer_unordered(PARALLEL_LOOKS);
+    Ok(folders.filter_map(|folder| async { folder }).collect().await)
+}
+
+/// Lists the root; not while its store rests after it did not answer.
+async fn list_root(root: &Location, limits: Limits) -> Result<ListResult, LoadError> {
+    if let Some(error) = root.store.resting() {
+        return Err(error);
     }
-    Ok(folders)
+    let started = Instant::now();
+    let listing = root.store.objects.list_with_delimiter(Some(&root.path));
+    let listing = match tokio::time::timeout(limits.request, listing).await {
+        Ok(listing) => listing.map_err(LoadError::from),
+        Err(_) => Err(LoadError::Unreachable("the listing did not end in time".to_owned())),
+    };
+    if let Err(error @ LoadError::Unreachable(_)) = &listing
+        && !root.is_local()
+    {
+        root.store.rest(error.clone(), started.elapsed());
+    }
+    listing
 }
 
 /// Table names for folder names: in lower case where that makes a plain identifier, so that it needs

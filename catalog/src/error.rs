@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use crate::stores::{FailureKind, StoreFailure, chain};
+
 /// The catalog as configured cannot be opened or refreshed. For operators: may name locations.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -25,6 +27,9 @@ pub enum CatalogError {
         /// Name of the table.
         table: String,
     },
+    /// Opening the stores ended before it was done.
+    #[error("the stores could not be opened: the process is shutting down or out of threads")]
+    NotOpened,
     /// No store can be opened for this URL.
     #[error("location {location} is not supported: {reason}")]
     UnsupportedLocation {
@@ -53,11 +58,12 @@ pub enum CatalogError {
     },
 }
 
-/// A data file that a table's log lists is missing, damaged, or not the size that the log says.
+/// A data file that a table's log lists is missing, damaged, or not the size that the log says; or
+/// its store did not give it.
 ///
 /// The text names the table only; the cause (with its path) is the [`Error::source`], for logs.
 #[derive(Debug, thiserror::Error)]
-#[error("a data file of table {table} is missing or damaged")]
+#[error("{}", self.text())]
 pub struct DataFileError {
     /// `schema.table`.
     pub table: String,
@@ -65,16 +71,27 @@ pub struct DataFileError {
     pub source: Box<dyn Error + Send + Sync>,
 }
 
+impl DataFileError {
+    /// Whether the file may be well and only its store did not give it.
+    pub fn is_store_failure(&self) -> bool {
+        chain(self.source.as_ref()).any(|cause| match cause.downcast_ref::<object_store::Error>() {
+            Some(error) => !matches!(error, object_store::Error::NotFound { .. }),
+            None => false,
+        })
+    }
+
+    fn text(&self) -> String {
+        let table = &self.table;
+        match self.is_store_failure() {
+            true => format!("the store of table {table} does not give its data"),
+            false => format!("a data file of table {table} is missing or damaged"),
+        }
+    }
+}
+
 /// The [`DataFileError`] in the chain of causes of `error`, if a scan failed with one.
 pub fn data_file_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a DataFileError> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<DataFileError>() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+    chain(error).find_map(|cause| cause.downcast_ref::<DataFileError>())
 }
 
 /// Why one table could not be loaded. Its text becomes the operator's reason.
@@ -95,34 +112,61 @@ pub(crate) enum LoadError {
     /// The store did not answer; worth another try without a change to the table.
     #[error("cannot reach the table: {0}")]
     Unreachable(String),
+    /// The store answers, but not to us: no access, no such bucket, credentials that cannot be had.
+    /// Worth another try without a change to the table.
+    #[error("cannot read the table: {0}")]
+    Refused(String),
 }
 
 impl LoadError {
     /// Whether the same load may succeed later although nothing at the location changed.
     pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Refused(_))
+    }
+
+    /// Whether a version that is loaded stays in use: its store is silent, and will be asked again.
+    pub(crate) fn keeps_version(&self) -> bool {
         matches!(self, Self::Unreachable(_))
+    }
+
+    /// The same, if requests to the store failed meanwhile: what seems broken may only be incomplete.
+    pub(crate) fn or_store(self, store_failed: bool) -> Self {
+        match self {
+            Self::Broken(text) if store_failed => Self::Unreachable(text),
+            other => other,
+        }
+    }
+
+    /// What a store's failure in the chain of causes of `error` means for the table.
+    fn of_store(error: &(dyn Error + 'static)) -> Option<Self> {
+        let failure = StoreFailure::within(error)?;
+        Some(match failure.kind {
+            FailureKind::NoObject => Self::Broken(failure.to_string()),
+            kind if kind.may_pass() => Self::Unreachable(failure.to_string()),
+            _ => Self::Refused(failure.to_string()),
+        })
     }
 }
 
 impl From<delta_kernel::Error> for LoadError {
     fn from(error: delta_kernel::Error) -> Self {
         use delta_kernel::Error as Kernel;
+        if let Some(of_store) = Self::of_store(&error) {
+            return of_store;
+        }
         match error {
             Kernel::Backtraced { source, .. } => Self::from(*source),
             Kernel::Unsupported(text) => Self::Unsupported(text),
             // What the kernel says of a table whose commits a catalog service must confirm.
             Kernel::MaxCatalogVersion(_) => Self::Unsupported("reader feature catalogManaged".to_owned()),
+            Kernel::IOError(_) | Kernel::Reqwest(_) | Kernel::Cancelled | Kernel::JoinFailure(_) => {
+                Self::Unreachable(error.to_string())
+            }
+            Kernel::ObjectStore(source) => Self::from(source),
             // Its text quotes the value.
             Kernel::ParseError(_, data_type) => {
                 Self::Broken(format!("a partition value that is no {data_type}"))
             }
-            Kernel::IOError(_) | Kernel::Reqwest(_) | Kernel::Cancelled | Kernel::JoinFailure(_) => {
-                Self::Unreachable(error.to_string())
-            }
-            Kernel::ObjectStore(ref source) => match source {
-                object_store::Error::NotFound { .. } => Self::Broken(error.to_string()),
-                _ => Self::Unreachable(error.to_string()),
-            },
             other => Self::Broken(other.to_string()),
         }
     }
@@ -130,14 +174,21 @@ impl From<delta_kernel::Error> for LoadError {
 
 impl From<arrow::error::ArrowError> for LoadError {
     fn from(error: arrow::error::ArrowError) -> Self {
+        if let Some(of_store) = Self::of_store(&error) {
+            return of_store;
+        }
         Self::Broken(error.to_string())
     }
 }
 
 impl From<object_store::Error> for LoadError {
     fn from(error: object_store::Error) -> Self {
+        if let Some(of_store) = Self::of_store(&error) {
+            return of_store;
+        }
         match error {
             object_store::Error::NotFound { .. } => Self::Broken(error.to_string()),
+            object_store::Error::NotSupported { source } => Self::Unsupported(source.to_string()),
             other => Self::Unreachable(other.to_string()),
         }
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::stores::StoreOptions;
+
 /// Configuration of a [`crate::LakeCatalog`].
 #[derive(Debug, Clone)]
 pub struct CatalogOptions {
@@ -14,6 +16,8 @@ pub struct CatalogOptions {
     pub tables: Vec<ExplicitTable>,
     /// Descriptions and tags added to what the tables say themselves.
     pub annotations: Vec<TableAnnotation>,
+    /// Settings of stores, by URL prefix. A location that none fits gets the defaults of its kind.
+    pub stores: Vec<StoreOptions>,
     /// How often [`crate::LakeCatalog::run_refresh`] looks for new tables and commits.
     pub refresh_interval: Duration,
     /// How long one table's log replay may take.
@@ -28,6 +32,7 @@ impl Default for CatalogOptions {
             roots: Vec::new(),
             tables: Vec::new(),
             annotations: Vec::new(),
+            stores: Vec::new(),
             refresh_interval: Duration::from_secs(2),
             load_timeout: Duration::from_secs(120),
             request_timeout: Duration::from_secs(15),
@@ -40,7 +45,7 @@ impl Default for CatalogOptions {
 pub struct LayerRoot {
     /// Schema that the tables appear in.
     pub schema: String,
-    /// URL of the folder, such as `file:///data/silver/`.
+    /// URL of the folder, such as `file:///data/silver/` or `s3://lake/silver/`.
     pub location: Url,
 }
 

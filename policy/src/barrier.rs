@@ -325,6 +325,8 @@ impl ExecutionPlan for PolicyBarrierExec {
 pub struct ScanFailed {
     /// `schema.table`.
     pub table: String,
+    /// Whether the table may be well and only its store did not give the data.
+    pub store_failed: bool,
 }
 
 /// What leaves a barrier of an error below it: the table's name.
@@ -341,7 +343,20 @@ fn scan_failed(table: &str, error: DataFusionError) -> DataFusionError {
         _ => "a value could not be read as the table declares it".to_owned(),
     };
     tracing::error!(table, detail, "a scan failed");
-    DataFusionError::External(Box::new(ScanFailed { table: table.to_owned() }))
+    let store_failed = store_failed(&error);
+    DataFusionError::External(Box::new(ScanFailed { table: table.to_owned(), store_failed }))
+}
+
+/// Whether a store's error other than "there is no such object" is among the causes.
+fn store_failed(error: &DataFusionError) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error.find_root());
+    while let Some(cause) = next {
+        if let Some(store) = cause.downcast_ref::<object_store::Error>() {
+            return !matches!(store, object_store::Error::NotFound { .. });
+        }
+        next = cause.source();
+    }
+    false
 }
 
 /// Filters, coalesces, then masks what is left.

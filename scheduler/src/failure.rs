@@ -103,6 +103,10 @@ fn external(source: &(dyn std::error::Error + Send + Sync + 'static)) -> QueryEr
         tracing::error!(reason = problem.reason, "a plan was not verified and did not run");
         return unverified();
     }
+    if let Some(ScanFailed { table, store_failed: true }) = source.downcast_ref::<ScanFailed>() {
+        return QueryError::new(SqlState::IoError, format!("table \"{table}\" cannot be read now"))
+            .with_hint("Its store does not give the data; the operator's log says why. Try again later. Nothing partial is shown as complete.");
+    }
     if let Some(failed) = source.downcast_ref::<ScanFailed>() {
         return unreadable(&failed.table);
     }

@@ -72,10 +72,10 @@ enum Action {
 /// Runs the command.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
-        Action::Describe(of) => describe(open(&of).await?.as_ref()),
-        Action::History { of, limit } => history(open(&of).await?.as_ref(), limit).await,
-        Action::Files { of, limit } => files(open(&of).await?.as_ref(), limit),
-        Action::Check(of) => check(open(&of).await?.as_ref()).await,
+        Action::Describe(of) => describe(&open(&of).await?),
+        Action::History { of, limit } => history(&open(&of).await?, limit).await,
+        Action::Files { of, limit } => files(&open(&of).await?, limit),
+        Action::Check(of) => check(&open(&of).await?).await,
     }
 }
 
@@ -85,8 +85,7 @@ async fn open(of: &Of) -> anyhow::Result<Arc<TableSnapshot>> {
     let snapshot = catalog.snapshot();
     let named = of.table.split_once('.').context("name the table as schema.table")?;
     let Some(entry) = snapshot.table(named.0, named.1) else {
-        let known: Vec<_> =
-            snapshot.tables().map(|entry| format!("{}.{}", entry.schema, entry.name)).collect();
+        let known: Vec<_> = snapshot.tables().map(|entry| format!("{}.{}", entry.schema, entry.name)).collect();
         bail!("there is no table {}; there are: {}", of.table, known.join(", "));
     };
     let table = match &entry.state {
@@ -179,8 +178,7 @@ fn files(table: &TableSnapshot, limit: usize) -> anyhow::Result<ExitCode> {
 
 async fn check(table: &TableSnapshot) -> anyhow::Result<ExitCode> {
     let total = u64::try_from(table.files()).unwrap_or(u64::MAX);
-    let bar =
-        ProgressBar::new(total).with_style(ProgressStyle::with_template("{bar:30} {pos} of {len} files")?);
+    let bar = ProgressBar::new(total).with_style(ProgressStyle::with_template("{bar:30} {pos} of {len} files")?);
     let problems = table.check_files(|_| bar.inc(1)).await.map_err(anyhow::Error::msg)?;
     bar.finish_and_clear();
     for problem in &problems {

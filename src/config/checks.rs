@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use lakeward_policy::document::Diagnostic;
+use lakeward_policy::document::{Diagnostic, Diagnostics};
 
 use super::node::Origin;
 use super::values::{ConfigPath, ListenAddress, Name};
@@ -64,6 +64,20 @@ pub(super) fn across(config: &Config, file: &Arc<Path>) -> Vec<Diagnostic> {
             )));
         }
     }
+    let mut prefixes = BTreeSet::new();
+    for (name, store) in &config.stores {
+        if let Err(Diagnostics(found)) = store.options(name) {
+            problems.extend(found);
+        }
+        if !prefixes.insert(store.location.prefix.as_str()) {
+            problems.push(
+                store.location.origin.complain(format!(
+                    "`stores.{name}`: other settings are for {} too",
+                    store.location.prefix
+                )),
+            );
+        }
+    }
     if config.catalog.refresh_interval.get().is_zero() {
         problems.push(whole_file.complain("`catalog.refresh_interval`: expected more than nothing"));
     }
@@ -108,6 +122,14 @@ impl Config {
                         .origin
                         .complain(format!("expected a directory, found none at {}", directory.display())),
                 );
+            }
+        }
+        for store in self.stores.values() {
+            problems.extend(store.files().into_iter().filter_map(|(file, what)| file_problem(file, what)));
+            for secret in store.secrets() {
+                if let Err(error) = secret.resolve() {
+                    problems.push(secret.origin.complain(error.to_string()));
+                }
             }
         }
         if let Err(problem) = self.audit_key() {

@@ -4,9 +4,11 @@ mod checks;
 mod environment;
 mod keys;
 mod node;
+mod places;
 mod reference;
 mod secret;
 mod setting;
+mod stores;
 mod values;
 
 #[cfg(test)]
@@ -21,9 +23,12 @@ use setting::{Reader, Setting};
 
 pub use keys::*;
 pub use node::Origin;
+pub use places::{Endpoint, Location, StorePrefix};
 pub use reference::reference;
 pub use secret::{Secret, SecretError, SecretRef};
-pub use values::{ConfigPath, Count, ListenAddress, Location, LogFormat, LogLevel, Name, Period, Size};
+pub use values::{
+    Addressing, ConfigPath, Count, EncryptionKind, ListenAddress, LogFormat, LogLevel, Name, Period, Size,
+};
 
 /// Where the configuration is unless the command line says otherwise.
 pub const DEFAULT_FILE: &str = "lakeward.yaml";

@@ -43,6 +43,11 @@ fn write_key(text: &mut String, key: &Key, depth: usize, commented: bool) {
     match key.presence {
         Presence::Default(value) | Presence::Required(value) | Presence::Optional(value) => {
             let _ = writeln!(text, "{indent}{mark}{}: {value}", key.name);
+            if let Shape::Map(inner) = (key.shape)()
+                && let Shape::Section(keys) = inner()
+            {
+                write_example(text, keys, &indent);
+            }
         }
         Presence::Section | Presence::OptionalSection => {
             let _ = writeln!(text, "{indent}{mark}{}:", key.name);
@@ -52,5 +57,16 @@ fn write_key(text: &mut String, key: &Key, depth: usize, commented: bool) {
                 }
             }
         }
+    }
+}
+
+/// One entry of a map of sections, commented out as a whole.
+fn write_example(text: &mut String, keys: &[Key], indent: &str) {
+    let mut example = "  name:\n".to_owned();
+    for key in keys {
+        write_key(&mut example, key, 2, false);
+    }
+    for line in example.lines() {
+        let _ = writeln!(text, "{indent}# {line}");
     }
 }

@@ -108,6 +108,19 @@ impl SecretRef {
     }
 }
 
+impl lakeward_catalog::SecretSource for SecretRef {
+    fn read(&self) -> Result<Zeroizing<String>, String> {
+        let bytes = self.resolve().map_err(|error| error.to_string())?.into_bytes();
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+            Err(_) => Err(match &self.source {
+                Source::Variable(name) => format!("environment variable {name} is not text"),
+                Source::File(path) => format!("secret file {} is not text", path.display()),
+            }),
+        }
+    }
+}
+
 fn read_owner_only(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     use std::io::Read;
 

@@ -1,7 +1,9 @@
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 use std::time::Duration;
+
+use lakeward_catalog::{S3Credentials, S3Encryption, StoreProvider};
 
 use super::*;
 
@@ -210,6 +212,110 @@ fn files_that_are_not_there_are_named_where_they_were_asked_for() {
         problems.iter().any(|problem| problem.contains("lakeward.yaml:5:15: `audit.key`: cannot read")),
         "{problems:#?}"
     );
+}
+
+/// A file with one layer in S3 and these settings of its store.
+fn with_store(settings: &str) -> String {
+    let minimal = MINIMAL.replace("lake/silver", "s3://lake/silver");
+    format!("{minimal}stores:\n  lake:\n    location: s3://lake/\n{settings}")
+}
+
+#[test]
+fn stores_are_reached_as_they_say() {
+    let config = load(
+        &with_store(
+            "    requests: { timeout: 5s, max_retries: 2 }\n    s3:\n      region: eu-west-2\n      \
+             access_key_id: env:KEY\n      secret_access_key: file:keys/s3\n      role: { arn: 'arn:aws:iam::1:role/r' }\n      \
+             encryption: { kind: sse_kms, bucket_key: true }\n",
+        ),
+        &[("LAKEWARD_STORES__LAKE__S3__REGION", "eu-west-1")],
+    )
+    .unwrap();
+    let options = config.stores["lake"].options("lake").unwrap();
+    assert_eq!(options.prefix, "s3://lake/");
+    assert_eq!(options.connection.request_timeout, Duration::from_secs(5));
+    assert_eq!(options.connection.max_retries, 2);
+    assert_eq!(options.connection.max_concurrent_requests, 128);
+    let StoreProvider::S3(s3) = options.provider else { panic!("{options:?}") };
+    assert_eq!(s3.region.as_deref(), Some("eu-west-1"), "the environment wins");
+    assert!(matches!(s3.credentials, S3Credentials::Keys { .. }));
+    assert_eq!(s3.role.unwrap().duration, Duration::from_secs(3600));
+    assert_eq!(s3.encryption, Some(S3Encryption::Kms { key_id: None, bucket_key: Some(true) }));
+    assert_eq!(config.catalog.layers["silver"].url.as_str(), "s3://lake/silver/");
+    assert_eq!(config.catalog.layers["silver"].directory(), None);
+}
+
+#[test]
+fn stores_that_do_not_fit_together_are_refused() {
+    for (settings, expected) in [
+        (
+            "    s3: { access_key_id: env:A }\n",
+            "`stores.lake`: `s3.access_key_id` needs `s3.secret_access_key`",
+        ),
+        ("    s3: { access_key_id: hunter2 }\n", "expected a reference to a secret"),
+        (
+            "    s3: { anonymous: true, web_identity_token_file: t }\n",
+            "choose one of `s3.web_identity_token_file`",
+        ),
+        ("    s3: { web_identity_token_file: t }\n", "needs `s3.role`"),
+        (
+            "    s3: { endpoint: 'http://store:9000' }\n",
+            ":9:21: `stores.lake.s3.endpoint`: http://store:9000/ has no TLS",
+        ),
+        ("    s3: { role: { arn: 'arn:x', duration: 1m } }\n", "`s3.role.duration`: expected 15m to 12h"),
+        ("    s3: { role: { arn: me } }\n", "`s3.role.arn`: expected an ARN"),
+        ("    s3: { encryption: { kind: sse_s3, key_id: k } }\n", "`key_id` and `bucket_key` are for"),
+        ("    azure: {}\n", "`azure` is for another kind of store: s3:// takes `s3`"),
+        ("    requests: { max_concurrent: 2 }\n", "expected a whole number from 8 to 10000"),
+        ("    requests: { timeout: 0s }\n", "`requests.timeout`: expected more than nothing"),
+        ("    s3: { regoin: x }\n", "unknown key `regoin`; did you mean `region`?"),
+        ("  Other: { location: 's3://b' }\n", "expected a name of lower-case letters"),
+        ("  other: { location: s3://lake }\n", "other settings are for s3://lake/ too"),
+        (
+            "  other: { location: ftp://lake }\n",
+            "expected a URL that begins with s3://, az://, abfss:// or gs://",
+        ),
+        ("  other: { location: 'az://c', azure: { client_secret: env:A } }\n", "needs `azure.tenant_id`"),
+        ("  other: { location: 'az://c', azure: { tenant_id: a } }\n", "need `azure.client_secret`"),
+        (
+            "  other: { location: 'gs://c', gcs: { anonymous: true, service_account_key: env:A } }\n",
+            "choose one of",
+        ),
+    ] {
+        let found = complaint(&with_store(settings));
+        assert!(found.contains(expected), "{settings}\n{found}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+}
+
+#[test]
+fn credentials_in_urls_are_refused_and_not_repeated() {
+    for text in [
+        MINIMAL.replace("lake/silver", "s3://AKIA:hunter2@lake/x"),
+        MINIMAL.replace("lake/silver", "\"az://lake/x?sig=hunter2\""),
+        with_store("    s3: { endpoint: 'https://me:hunter2@store' }\n"),
+        with_store("  other: { location: 'gs://hunter2@lake/' }\n"),
+    ] {
+        let found = complaint(&text);
+        assert!(found.contains("credentials do not belong into URLs"), "{found}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+}
+
+#[test]
+fn the_reference_shows_the_settings_of_a_store() {
+    let text = reference();
+    let (_, example) = text.split_once("\nstores: {}\n").unwrap();
+    let lines = example.lines().take_while(|line| line.starts_with("# "));
+    let example: String = lines.map(|line| format!("{}\n", &line[2..])).collect();
+    let found = load(&format!("{MINIMAL}stores:\n{example}"), &[]).unwrap();
+    let store = &found.stores["name"];
+    assert_eq!(store.location.prefix, "s3://lake/");
+    assert_eq!(store.requests.max_concurrent.get(), 128);
+    // Optional parts are there, too, once more behind a mark.
+    for key in ["region", "access_key", "service_account_key", "sts_endpoint", "ca_certificate"] {
+        assert!(example.contains(&format!("# {key}: ")), "{key}");
+    }
 }
 
 #[test]

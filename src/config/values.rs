@@ -1,10 +1,8 @@
 //! The kinds of values that settings have, and how each is written.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
-
-use url::Url;
 
 use super::node::{Content, Node, Origin};
 use super::setting::{Reader, Setting, Shape};
@@ -230,54 +228,6 @@ impl Setting for ConfigPath {
     }
 }
 
-/// A place that holds Delta tables: a directory or a `file://` URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Location {
-    /// The place, ending in a slash.
-    pub url: Url,
-    /// Where it was set.
-    pub origin: Origin,
-}
-
-impl Location {
-    /// The directory, where the place is on this machine.
-    #[must_use]
-    pub fn directory(&self) -> Option<PathBuf> {
-        self.url.to_file_path().ok()
-    }
-
-    fn parse(text: &str, base: &Path) -> Option<Url> {
-        if text.contains("://") {
-            let mut url = Url::parse(text).ok().filter(|url| url.scheme() == "file")?;
-            url.to_file_path().ok()?;
-            if !url.path().ends_with('/') {
-                url.set_path(&format!("{}/", url.path()));
-            }
-            return Some(url);
-        }
-        if text.is_empty() || text.contains('\0') {
-            return None;
-        }
-        let path = std::path::absolute(base.join(text)).ok()?;
-        Url::from_directory_path(path).ok()
-    }
-}
-
-impl Setting for Location {
-    fn shape() -> Shape {
-        Shape::Scalar
-    }
-
-    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let what = "a directory or a file:/// URL";
-        let text = reader.text(node, what)?;
-        match Self::parse(text, reader.base()) {
-            Some(url) => Some(Self { url, origin: node.origin.clone() }),
-            None => reader.expected(node, what),
-        }
-    }
-}
-
 /// Declares a setting that is one of a few words.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $( $(#[$variant_meta:meta])* $variant:ident = $word:literal ),+ $(,)? }) => {
@@ -290,6 +240,26 @@ macro_rules! words {
             _ => None,
         });
     };
+}
+
+words! {
+    /// Where requests to S3 name the bucket.
+    Addressing {
+        /// In the path.
+        Path = "path",
+        /// In the host name.
+        VirtualHosted = "virtual_hosted",
+    }
+}
+
+words! {
+    /// Whose keys encrypt what is written to S3.
+    EncryptionKind {
+        /// Keys of S3.
+        SseS3 = "sse_s3",
+        /// A key of KMS.
+        SseKms = "sse_kms",
+    }
 }
 
 words! {
@@ -357,14 +327,5 @@ mod tests {
         for wrong in ["", "4", "0GiB", "GiB", "4gib", "-1GiB", "18446744073709551615KiB"] {
             assert_eq!(Size::parse(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn locations_are_directories() {
-        let base = Path::new("/etc/lakeward");
-        assert_eq!(Location::parse("lake/gold", base).unwrap().as_str(), "file:///etc/lakeward/lake/gold/");
-        assert_eq!(Location::parse("/data", base).unwrap().as_str(), "file:///data/");
-        assert_eq!(Location::parse("file:///data", base).unwrap().as_str(), "file:///data/");
-        assert_eq!(Location::parse("https://example.org/x", base), None);
     }
 }

@@ -62,6 +62,17 @@ pub async fn policies(config: &Config) -> Result<String, Diagnostics> {
         };
         Diagnostics::from(problem)
     })?;
+    let unreadable: Vec<_> = catalog
+        .unreadable_layers()
+        .iter()
+        .map(|(schema, reason)| match config.catalog.layers.get(schema) {
+            Some(layer) => layer.origin.complain(format!("layer {schema}: {reason}")),
+            None => Diagnostic { file: "catalog".into(), line: 0, column: 0, message: reason.clone() },
+        })
+        .collect();
+    if !unreadable.is_empty() {
+        return Err(Diagnostics(unreadable));
+    }
     let snapshot = catalog.snapshot();
     let engine = parts::load_policies(&config.policy, &catalog).await?;
     let mut summary = tables(&snapshot);

@@ -20,12 +20,13 @@ use lakeward_scheduler::audit::{AuditLog, AuditOptions};
 use lakeward_scheduler::coordinator::{self, CoordinatorOptions};
 use prometheus::Registry;
 
-use crate::config::{Annotation, Catalog, Config, Execution, Identity, Policy, Tls};
+use crate::config::{Annotation, Config, Execution, Identity, Policy, Tls};
 
 /// What the catalog is made of.
-#[must_use]
-pub fn catalog_options(catalog: &Catalog) -> CatalogOptions {
-    CatalogOptions {
+pub fn catalog_options(config: &Config) -> Result<CatalogOptions, Diagnostics> {
+    let catalog = &config.catalog;
+    let stores = config.stores.iter().map(|(name, store)| store.options(name));
+    Ok(CatalogOptions {
         roots: catalog
             .layers
             .iter()
@@ -41,9 +42,10 @@ pub fn catalog_options(catalog: &Catalog) -> CatalogOptions {
             })
             .collect(),
         annotations: catalog.annotations.iter().map(annotation).collect(),
+        stores: stores.collect::<Result<_, _>>()?,
         refresh_interval: catalog.refresh_interval.get(),
         ..CatalogOptions::default()
-    }
+    })
 }
 
 fn annotation(annotation: &Annotation) -> TableAnnotation {
@@ -69,7 +71,7 @@ fn annotation(annotation: &Annotation) -> TableAnnotation {
 
 /// Finds the tables there are.
 pub async fn open_catalog(config: &Config) -> anyhow::Result<Arc<LakeCatalog>> {
-    LakeCatalog::open(catalog_options(&config.catalog))
+    LakeCatalog::open(catalog_options(config)?)
         .await
         .map_err(|error| anyhow::anyhow!("cannot open the catalog: {error}"))
 }
@@ -78,8 +80,16 @@ pub async fn open_catalog(config: &Config) -> anyhow::Result<Arc<LakeCatalog>> {
 pub async fn load_policies(policy: &Policy, catalog: &Arc<LakeCatalog>) -> Result<PolicyEngine, Diagnostics> {
     let files: Vec<_> = policy.files.iter().map(|file| file.path.clone()).collect();
     let first = files.first().cloned().unwrap_or_default();
-    let catalog = Arc::clone(catalog);
-    blocking(&first, move || coordinator::load_policies(files, &catalog)).await
+    let known = Arc::clone(catalog);
+    let loaded = blocking(&first, move || coordinator::load_policies(files, &known)).await;
+    loaded.map_err(|Diagnostics(mut problems)| {
+        // What names tables of a layer that could not be listed names nothing there is.
+        for (schema, reason) in catalog.unreadable_layers().iter() {
+            let why = format!("layer {schema} cannot be listed, so rules on its tables cannot be checked: {reason}");
+            problems.extend(Diagnostics::file(&first, why).0);
+        }
+        Diagnostics(problems)
+    })
 }
 
 /// Loads the users.

@@ -1,5 +1,8 @@
 import pytest
+from fault_proxy import Proxy
 from server import Server, copy_lake, make_lake
+from sites import Sites
+from stand_ins import Azurite, Moto
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +39,46 @@ def own_server(own_lake):
     yield start
     for server in started:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory):
+    moto = Moto(tmp_path_factory.mktemp("moto"))
+    yield moto
+    moto.stop()
+
+
+@pytest.fixture(scope="session")
+def unchecked_moto(tmp_path_factory):
+    moto = Moto(tmp_path_factory.mktemp("unchecked-moto"), checked=False)
+    yield moto
+    moto.stop()
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory):
+    azurite = Azurite(tmp_path_factory.mktemp("azurite"))
+    yield azurite
+    azurite.stop()
+
+
+@pytest.fixture
+def sites(lake, tmp_path):
+    """Services of the test's own over stores."""
+    sites = Sites(tmp_path, lake)
+    yield sites
+    sites.stop()
+
+
+@pytest.fixture
+def proxies():
+    """Starts proxies in front of stores: proxies(EntraId, secret="x"), proxies(port)."""
+    started = []
+
+    def start(kind, *arguments, **options):
+        started.append(Proxy(kind) if isinstance(kind, int) else kind(*arguments, **options))
+        return started[-1]
+
+    yield start
+    for proxy in started:
+        proxy.stop()

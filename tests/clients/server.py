@@ -15,7 +15,8 @@ from pathlib import Path
 import psycopg
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BINARY = REPOSITORY / "target" / "debug" / "lakeward"
+# Another build to test: LAKEWARD_TEST_BINARY. Commands that the tests run do not see the variable.
+BINARY = Path(os.environ.get("LAKEWARD_TEST_BINARY") or REPOSITORY / "target" / "debug" / "lakeward").absolute()
 START_DEADLINE_SECONDS = 60
 PATIENTS = 1000
 
@@ -36,7 +37,7 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def lakeward(*arguments, env=None, timeout=60) -> subprocess.CompletedProcess:
+def lakeward(*arguments, env=None, timeout=60, input="") -> subprocess.CompletedProcess:
     """One command of the binary, run to its end."""
     return subprocess.run(
         [BINARY, *map(str, arguments)],
@@ -44,7 +45,7 @@ def lakeward(*arguments, env=None, timeout=60) -> subprocess.CompletedProcess:
         capture_output=True,
         text=True,
         timeout=timeout,
-        stdin=subprocess.DEVNULL,
+        input=input,
     )
 
 

@@ -102,13 +102,15 @@ pub(crate) async fn load(
     let engine = Arc::clone(&location.store.engine);
     let annotation = annotation.cloned();
     let places = Arc::clone(&context.places);
-    let (snapshot, definition, index) = blocking(limits.load, move |stop| {
+    let failures = location.store.failures();
+    let loaded = blocking(limits.load, move |stop| {
         let snapshot =
             Snapshot::builder_for(url).with_cancellation_token(Arc::clone(&stop)).build(engine.as_ref())?;
         let (definition, index) = read(&snapshot, engine.as_ref(), annotation.as_ref(), &places, &stop)?;
         Ok((snapshot, definition, index))
-    })
-    .await?;
+    });
+    let (snapshot, definition, index) =
+        loaded.await.map_err(|error| error.or_store(location.store.failures() != failures))?;
     let mark = mark(location, snapshot.version(), limits).await?;
     Ok(LoadedLog { snapshot, mark, definition, index, context: Arc::clone(context) })
 }
@@ -147,7 +149,8 @@ pub(crate) async fn update(
     let engine = Arc::clone(&location.store.engine);
     let annotation = annotation.cloned();
     let base = loaded.clone();
-    let (snapshot, definition, index) = blocking(limits.load, move |stop| {
+    let failures = location.store.failures();
+    let updated = blocking(limits.load, move |stop| {
         let snapshot = Snapshot::builder_from(Arc::clone(&base.snapshot))
             .with_cancellation_token(Arc::clone(&stop))
             .build(engine.as_ref())?;
@@ -167,14 +170,16 @@ pub(crate) async fn update(
             // Commits between the two versions are gone behind a checkpoint.
             Ok(None) => full()?,
             Err(error @ (LoadError::Unsupported(_) | LoadError::Misconfigured(_))) => return Err(error),
+            Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
                 tracing::debug!(%error, "incremental replay failed, replaying in full");
                 full()?
             }
         };
         Ok((snapshot, base.definition, Arc::new(index)))
-    })
-    .await?;
+    });
+    let (snapshot, definition, index) =
+        updated.await.map_err(|error| error.or_store(location.store.failures() != failures))?;
     let mark = mark(location, snapshot.version(), limits).await?;
     Ok(LoadedLog { snapshot, mark, definition, index, context: Arc::clone(context) })
 }

@@ -1,7 +1,6 @@
 //! A table version as a DataFusion provider: native Parquet scans over the files worth reading.
 
 mod adapter;
-mod footers;
 mod groups;
 mod open;
 mod plan;

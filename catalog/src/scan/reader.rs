@@ -17,21 +17,33 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::footers::Footers;
 use crate::error::DataFileError;
-use crate::stores::Store;
+use crate::footers::FootersOfObject;
+use crate::stores::{Store, StoreFailure};
 
 /// Makes readers that hold a file to what the log says of it, over the runtime's footer cache.
 #[derive(Debug)]
 pub(crate) struct LakeReaderFactory {
     table: Arc<str>,
+    source: Source,
+}
+
+/// Where a reader gets bytes and footers from.
+#[derive(Clone)]
+struct Source {
     store: Arc<Store>,
     footers: Arc<FileMetadataCache>,
 }
 
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
 impl LakeReaderFactory {
     pub(crate) fn new(table: Arc<str>, store: Arc<Store>, footers: Arc<FileMetadataCache>) -> Self {
-        Self { table, store, footers }
+        Self { table, source: Source { store, footers } }
     }
 }
 
@@ -47,11 +59,13 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
         metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> datafusion::common::Result<Box<dyn AsyncFileReader + Send>> {
-        let store = file.extensions.get::<OtherStore>().map_or(&self.store, |other| &other.0);
+        let mut source = self.source.clone();
+        if let Some(OtherStore(store)) = file.extensions.get::<OtherStore>() {
+            source.store = Arc::clone(store);
+        }
         Ok(Box::new(LakeReader {
             table: Arc::clone(&self.table),
-            store: Arc::clone(store),
-            footers: Arc::clone(&self.footers),
+            source,
             partition_index,
             file,
             metadata_size_hint,
@@ -64,8 +78,7 @@ impl ParquetFileReaderFactory for LakeReaderFactory {
 struct LakeReader {
     /// `schema.table`, for errors.
     table: Arc<str>,
-    store: Arc<Store>,
-    footers: Arc<FileMetadataCache>,
+    source: Source,
     partition_index: usize,
     /// Size as the log says.
     file: PartitionedFile,
@@ -79,29 +92,28 @@ impl LakeReader {
     /// The reader, once the file was found to be the size that the log says.
     ///
     /// Looked at for every scan: a cached footer, and a query that needs nothing else, would hide
-    /// that the file is gone. The footer cache compares the time of the object itself, because the
-    /// log of a table that was made anew may repeat names, sizes and times.
+    /// that the file is gone. The footer cache compares the time and the tag of the object itself,
+    /// because the log of a table that was made anew may repeat names, sizes and times.
     async fn open(&mut self) -> parquet::errors::Result<&mut Box<dyn AsyncFileReader + Send>> {
         if self.reader.is_none() {
             let location = &self.file.object_meta.location;
-            let object =
-                self.store.objects.head(location).await.map_err(|error| damaged(&self.table, error))?;
+            let Source { store, footers } = &self.source;
+            let object = store.objects.head(location).await.map_err(|error| damaged(&self.table, error))?;
             let expected = self.file.object_meta.size;
             if object.size != expected {
                 let text = format!("size {} where the log says {expected}", object.size);
                 return Err(damaged(&self.table, text));
             }
             self.file.object_meta.last_modified = object.last_modified;
-            let footers = Footers::new(Arc::clone(&self.footers), self.store.name(), object.e_tag);
-            let reader =
-                CachedParquetFileReaderFactory::new(Arc::clone(&self.store.objects), Arc::new(footers))
-                    .create_reader(
-                        self.partition_index,
-                        self.file.clone(),
-                        self.metadata_size_hint,
-                        &self.metrics,
-                    )
-                    .map_err(|error| damaged(&self.table, error))?;
+            let footers = FootersOfObject::new(footers, &store.url, object.e_tag.as_deref());
+            let reader = CachedParquetFileReaderFactory::new(Arc::clone(&store.objects), Arc::new(footers))
+                .create_reader(
+                    self.partition_index,
+                    self.file.clone(),
+                    self.metadata_size_hint,
+                    &self.metrics,
+                )
+                .map_err(|error| damaged(&self.table, error))?;
             self.reader = Some(reader);
         }
         self.reader.as_mut().ok_or_else(|| damaged(&self.table, "the file was not opened"))
@@ -144,9 +156,17 @@ impl AsyncFileReader for LakeReader {
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         async move {
-            let table = Arc::clone(&self.table);
+            let (table, store) = (Arc::clone(&self.table), Arc::clone(&self.source.store));
             let reader = self.open().await?;
-            reader.get_metadata(options).await.map_err(|error| damaged(&table, error))
+            let failures = store.failures();
+            reader.get_metadata(options).await.map_err(|error| match store.failures() == failures {
+                true => damaged(&table, error),
+                // The engine makes a text of what the store said.
+                false => {
+                    let source = Box::new(error);
+                    damaged(&table, object_store::Error::Generic { store: "store", source })
+                }
+            })
         }
         .boxed()
     }
@@ -161,5 +181,11 @@ fn check_length(table: &str, range: &Range<u64>, bytes: &Bytes) -> parquet::erro
 }
 
 fn damaged(table: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ParquetError {
-    ParquetError::External(Box::new(DataFileError { table: table.to_owned(), source: source.into() }))
+    let source = source.into();
+    // What follows upwards tells users of the table alone; this line is for operators.
+    match StoreFailure::within(source.as_ref()) {
+        Some(failure) => tracing::error!(table, reason = %failure, "data of a table cannot be read"),
+        None => tracing::error!(table, reason = %source, "data of a table cannot be read"),
+    }
+    ParquetError::External(Box::new(DataFileError { table: table.to_owned(), source }))
 }

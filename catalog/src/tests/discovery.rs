@@ -97,7 +97,7 @@ async fn a_missing_layer_or_an_unknown_scheme_is_an_error() {
     assert!(matches!(error, CatalogError::LayerUnreadable { .. }), "{error}");
 
     let mut cloud = options(lake.path());
-    cloud.roots[0].location = "s3://bucket/silver/".parse().unwrap();
+    cloud.roots[0].location = "hdfs://namenode/silver/".parse().unwrap();
     let error = LakeCatalog::open(cloud).await.unwrap_err();
     assert!(matches!(error, CatalogError::UnsupportedLocation { .. }), "{error}");
 }

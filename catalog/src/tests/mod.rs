@@ -10,6 +10,7 @@
 )]
 
 mod annotations;
+mod control;
 mod damage;
 mod deletion;
 mod discovery;
@@ -22,6 +23,8 @@ mod shared_tables;
 mod skipping;
 mod spelling;
 mod statistics;
+mod stores;
 mod support;
 mod versions;
 mod widening;
+pub(crate) mod writing;

@@ -1,0 +1,10 @@
+//! Tests of the writer: what commits do to rows, whatever others do meanwhile.
+
+mod ambiguity;
+mod corruption;
+mod features;
+mod fencing;
+mod model;
+mod operations;
+pub(crate) mod support;
+mod vacuum;
