@@ -72,6 +72,17 @@ pub struct DataFileError {
 }
 
 impl DataFileError {
+    /// The error of `table`; its cause goes to the log, because what follows upwards tells users of the
+    /// table alone.
+    pub(crate) fn reported(table: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let source = source.into();
+        match StoreFailure::within(source.as_ref()) {
+            Some(failure) => tracing::error!(table, reason = %failure, "data of a table cannot be read"),
+            None => tracing::error!(table, reason = %source, "data of a table cannot be read"),
+        }
+        Self { table: table.to_owned(), source }
+    }
+
     /// Whether the file may be well and only its store did not give it.
     pub fn is_store_failure(&self) -> bool {
         chain(self.source.as_ref()).any(|cause| match cause.downcast_ref::<object_store::Error>() {

@@ -38,8 +38,12 @@ impl Places {
 
     /// The folder that `url` lies in, and its path inside the folder's store, decoded.
     fn find(&self, url: &Url) -> Result<(PlaceId, Path), LoadError> {
-        let found = self.folders.iter().position(|folder| url.as_str().starts_with(folder.url.as_str()));
-        let place = found.and_then(|found| PlaceId::try_from(found).ok()).ok_or_else(|| {
+        // The innermost: a folder in a folder may have a store, and so credentials, of its own.
+        let folders = self.folders.iter().enumerate();
+        let found = folders
+            .filter(|(_, folder)| url.as_str().starts_with(folder.url.as_str()))
+            .max_by_key(|(_, folder)| folder.url.as_str().len());
+        let place = found.and_then(|(found, _)| PlaceId::try_from(found).ok()).ok_or_else(|| {
             LoadError::Misconfigured(
                 "the log lists files outside the table's folder, in a place that is no configured layer \
                  or table; configure that place to read them"

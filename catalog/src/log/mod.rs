@@ -124,15 +124,17 @@ pub(crate) async fn load_at(
     let url = location.url.clone();
     let engine = Arc::clone(&location.store.engine);
     let places = Arc::clone(&context.places);
-    let (snapshot, definition, index) = blocking(context.limits.load, move |stop| {
+    let failures = location.store.failures();
+    let loaded = blocking(context.limits.load, move |stop| {
         let snapshot = Snapshot::builder_for(url)
             .at_version(version)
             .with_cancellation_token(Arc::clone(&stop))
             .build(engine.as_ref())?;
         let (definition, index) = read(&snapshot, engine.as_ref(), None, &places, &stop)?;
         Ok((snapshot, definition, index))
-    })
-    .await?;
+    });
+    let (snapshot, definition, index) =
+        loaded.await.map_err(|error| error.or_store(location.store.failures() != failures))?;
     let mark = CommitMark { version, object: None };
     Ok(LoadedLog { snapshot, mark, definition, index, context: Arc::clone(context) })
 }

@@ -162,6 +162,5 @@ fn damaged(
     table: &str,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> datafusion::error::DataFusionError {
-    let error = DataFileError { table: table.to_owned(), source: source.into() };
-    datafusion::error::DataFusionError::External(Box::new(error))
+    datafusion::error::DataFusionError::External(Box::new(DataFileError::reported(table, source)))
 }

@@ -19,7 +19,7 @@ use parquet::file::metadata::ParquetMetaData;
 
 use crate::error::DataFileError;
 use crate::footers::FootersOfObject;
-use crate::stores::{Store, StoreFailure};
+use crate::stores::Store;
 
 /// Makes readers that hold a file to what the log says of it, over the runtime's footer cache.
 #[derive(Debug)]
@@ -181,11 +181,5 @@ fn check_length(table: &str, range: &Range<u64>, bytes: &Bytes) -> parquet::erro
 }
 
 fn damaged(table: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ParquetError {
-    let source = source.into();
-    // What follows upwards tells users of the table alone; this line is for operators.
-    match StoreFailure::within(source.as_ref()) {
-        Some(failure) => tracing::error!(table, reason = %failure, "data of a table cannot be read"),
-        None => tracing::error!(table, reason = %source, "data of a table cannot be read"),
-    }
-    ParquetError::External(Box::new(DataFileError { table: table.to_owned(), source }))
+    ParquetError::External(Box::new(DataFileError::reported(table, source)))
 }
