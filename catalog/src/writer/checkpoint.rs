@@ -58,7 +58,13 @@ impl TableWriter {
 
     /// What follows a commit: a checkpoint every so many versions, and then a look at old log files.
     /// The commit is in, so failing here is only reported.
-    pub(super) async fn after_commit(&self, lease: &Arc<Lease>, base: Option<&Base>, version: u64) {
+    pub(super) async fn after_commit(
+        &self,
+        lease: &Arc<Lease>,
+        kind: Kind,
+        base: Option<&Base>,
+        version: u64,
+    ) {
         let Some(base) = base else { return };
         let config = base.state().table_config();
         if !version.saturating_add(1).is_multiple_of(config.checkpoint_interval().get()) {
@@ -68,7 +74,9 @@ impl TableWriter {
             tracing::warn!(table = self.table.name(), version, %error, "no checkpoint was written");
             return;
         }
-        if config.enable_expired_log_cleanup()
+        // A vacuum, which makes the notes, has set the mark of removals already.
+        if kind != Kind::Note
+            && config.enable_expired_log_cleanup()
             && let Err(error) = self.remove_old_log(lease, base).await
         {
             tracing::warn!(table = self.table.name(), %error, "old log files were not removed");

@@ -10,11 +10,18 @@ const READER_VERSION: i32 = 3;
 const WRITER_VERSION: i32 = 7;
 
 /// Features that the engine keeps to, as tests show.
-const WRITTEN: &[&str] =
-    &["appendOnly", "changeDataFeed", "checkConstraints", "invariants", "timestampNtz", "v2Checkpoint"];
+const WRITTEN: &[&str] = &[
+    "appendOnly",
+    "changeDataFeed",
+    "checkConstraints",
+    "deletionVectors",
+    "invariants",
+    "timestampNtz",
+    "v2Checkpoint",
+];
 
 /// Features that a table may have as long as it makes no use of them; [`check`] looks.
-const UNUSED: &[&str] = &["columnMapping", "deletionVectors", "generatedColumns"];
+const UNUSED: &[&str] = &["columnMapping", "generatedColumns"];
 
 /// What a column's metadata say when it needs a feature that is not written.
 const COLUMN_MARKS: &[(&str, &str)] = &[

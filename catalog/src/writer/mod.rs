@@ -7,6 +7,7 @@
 
 mod base;
 mod checkpoint;
+mod contents;
 mod draft;
 mod durable;
 mod error;

@@ -20,7 +20,7 @@ use deltalake_core::{DeltaTable, DeltaTableError};
 
 use super::rules::Kind;
 use super::run::PlanError;
-use super::session::{check_immutable, file_properties};
+use super::session::{check_immutable, file_properties, hide_loose_bounds};
 use super::{
     CreateTable, Merge, MergeClause, Optimise, Rows, TableWriter, Update, WriteError, WriteId, WriteOutcome,
     features,
@@ -122,6 +122,8 @@ impl TableWriter {
         predicate.iter().try_for_each(check_immutable)?;
         let predicate = &predicate;
         self.write(id, Kind::Delete { all: predicate.is_none() }, |table, session| async move {
+            let predicate =
+                predicate.clone().map(|predicate| exactly(predicate, &table, None)).transpose()?;
             let mut delete = table
                 .delete()
                 .with_session_state(session)
@@ -129,7 +131,7 @@ impl TableWriter {
                 .with_writer_properties(file_properties())
                 .with_commit_properties(commit(0));
             if let Some(predicate) = predicate {
-                delete = delete.with_predicate(predicate.clone());
+                delete = delete.with_predicate(predicate);
             }
             delete.await?;
             Ok(())
@@ -153,14 +155,16 @@ impl TableWriter {
         }
         self.write(id, Kind::Update, |table, session| async move {
             check_columns(&table, &update.set)?;
+            let predicate = update.predicate.clone();
+            let predicate = predicate.map(|predicate| exactly(predicate, &table, None)).transpose()?;
             let mut builder = table
                 .update()
                 .with_session_state(session)
                 .with_session_fallback_policy(STRICT)
                 .with_writer_properties(file_properties())
                 .with_commit_properties(commit(0));
-            if let Some(predicate) = &update.predicate {
-                builder = builder.with_predicate(predicate.clone());
+            if let Some(predicate) = predicate {
+                builder = builder.with_predicate(predicate);
             }
             for (column, value) in &update.set {
                 builder = builder.with_update(Column::from_name(column), value.clone());
@@ -194,9 +198,10 @@ impl TableWriter {
             for clause in &merge.clauses {
                 check_columns(&table, clause.parts().1)?;
             }
+            let on = exactly(merge.on.clone(), &table, Some(TARGET))?;
             let source = DataFrame::new(session.as_ref().clone(), source.clone());
             let mut builder = table
-                .merge(source, merge.on.clone())
+                .merge(source, on)
                 .with_source_alias(SOURCE)
                 .with_target_alias(TARGET)
                 .with_session_state(session)
@@ -236,6 +241,12 @@ impl TableWriter {
         })
         .await
     }
+}
+
+/// See [`hide_loose_bounds`].
+fn exactly(predicate: Expr, table: &DeltaTable, alias: Option<&str>) -> Result<Expr, PlanError> {
+    let schema = table.snapshot()?.snapshot().arrow_schema();
+    hide_loose_bounds(predicate, &schema, alias).map_err(|error| PlanError::Engine(error.into()))
 }
 
 async fn write_rows(

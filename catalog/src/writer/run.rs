@@ -23,6 +23,9 @@ use crate::control::{Lease, LeaseError};
 /// Pause before a plan is made anew, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often a commit is looked at that is all that is waited for.
+const COMMIT_POLL: Duration = Duration::from_millis(20);
+
 /// Why a plan came to no commit.
 #[derive(Debug)]
 pub(super) enum PlanError {
@@ -163,7 +166,7 @@ impl TableWriter {
         // An error of the engine now is about what it wanted to do after the commit: the writer does that
         // in its own way.
         drop(planned);
-        self.after_commit(lease, base.as_ref(), committed.version).await;
+        self.after_commit(lease, kind, base.as_ref(), committed.version).await;
         Ok(Attempt::Done(WriteOutcome::Committed(committed)))
     }
 
@@ -182,8 +185,13 @@ impl TableWriter {
             () = lease.lost().cancelled() => true,
             () = tokio::time::sleep(self.options.attempt_timeout) => false,
         };
-        if gate.is_committing() {
-            return plan.await;
+        // What became of it, the gate knows: it goes before what is said here.
+        while gate.is_committing() {
+            tokio::select! {
+                biased;
+                done = &mut plan => return done,
+                () = tokio::time::sleep(COMMIT_POLL) => {}
+            }
         }
         if stopped {
             // Says how it was lost.

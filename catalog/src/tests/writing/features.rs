@@ -1,8 +1,9 @@
 //! Tables that need more than the writer does are refused by name; what it does, it does right.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Int64Array, RecordBatch};
+use arrow::array::{Int32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::logical_expr::{col, lit};
 use parquet::arrow::ArrowWriter;
@@ -261,6 +262,62 @@ async fn files_with_deletion_vectors_are_rewritten_without_the_hidden_rows() {
         assert_eq!(outcome.version(), 4, "{operation}");
         assert_eq!(lake.read_at(4).await, spelled(&expected), "{operation}");
         assert_eq!(lake.read_at(3).await, spelled(&before), "{operation}");
+    }
+}
+
+/// The same with a vector in a file of its own, by another writer.
+#[tokio::test]
+async fn files_with_foreign_deletion_vectors_are_rewritten() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/delta-tables/table-with-dv-small");
+    for operation in ["delete", "update", "optimise"] {
+        let lake = Lake::new().await;
+        copy(&shared, &lake.table());
+        // Of the numbers from 0 to 9 the first and the last are hidden.
+        let before = lake.read_at(1).await;
+        assert_eq!(before, ["1", "2", "3", "4", "5", "6", "7", "8"]);
+        let writer = lake.writer().await;
+        let number = Arc::new(Schema::new(vec![Field::new("value", DataType::Int32, true)]));
+        let more = RecordBatch::try_new(number, vec![Arc::new(Int32Array::from(vec![20, 30]))]).unwrap();
+        writer.append(&id("app", 1), &Rows::Batches(vec![more])).await.unwrap();
+        let (outcome, expected) = match operation {
+            "delete" => {
+                let some = col("value").in_list(vec![lit(0), lit(3), lit(30)], false);
+                let expected = ["1", "2", "20", "4", "5", "6", "7", "8"];
+                (writer.delete(&id("app", 2), Some(some)).await, expected.to_vec())
+            }
+            "update" => {
+                let set = vec![("value".to_owned(), col("value") * lit(100))];
+                let update = Update { predicate: Some(col("value").gt(lit(7))), set };
+                let expected = ["1", "2", "2000", "3", "3000", "4", "5", "6", "7", "800"];
+                (writer.update(&id("app", 2), &update).await, expected.to_vec())
+            }
+            _ => {
+                let expected = ["1", "2", "20", "3", "30", "4", "5", "6", "7", "8"];
+                (writer.optimise(&Optimise::default()).await, expected.to_vec())
+            }
+        };
+        let outcome = outcome.unwrap_or_else(|error| panic!("{operation}: {error:?}"));
+        assert_eq!(lake.read_at(outcome.version()).await, expected, "{operation}");
+        assert_eq!(lake.read_at(1).await, before, "{operation}");
+        // What hides rows of old versions goes with them.
+        lake.clock.advance(std::time::Duration::from_secs(30 * 24 * 3600));
+        let gone = writer.vacuum(&Vacuum::default()).await.unwrap().files;
+        assert!(gone.iter().any(|path| path.starts_with("deletion_vector")), "{operation}: {gone:?}");
+        assert_eq!(lake.read_at(outcome.version()).await, expected, "{operation}");
+    }
+}
+
+/// Copies a public table.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::write(&target, std::fs::read(entry.path()).unwrap()).unwrap();
+        }
     }
 }
 

@@ -6,5 +6,6 @@ mod features;
 mod fencing;
 mod model;
 mod operations;
+mod predicates;
 pub(crate) mod support;
 mod vacuum;

@@ -2,16 +2,21 @@
 
 use std::num::NonZero;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::functions::math::expr_fn::random;
 use datafusion::logical_expr::{col, lit};
+use deltalake_core::logstore::default_logstore;
+use object_store::memory::InMemory;
+use object_store::prefix::PrefixStore;
 use serde_json::Value;
+use url::Url;
 
 use super::support::{Lake, create, id, rows, schema, spelled};
 use crate::writer::{
-    CreateTable, Merge, MergeClause, Optimise, Rows, Update, WriteError, WriteId, WriteOutcome,
+    CreateTable, Merge, MergeClause, Optimise, Rows, TableWriter, Update, WriteError, WriteId, WriteOutcome,
 };
 
 fn committed(outcome: WriteOutcome) -> crate::writer::Commit {
@@ -286,4 +291,33 @@ async fn checkpoints_are_written_by_themselves() {
         std::fs::remove_file(lake.table().join(format!("_delta_log/{version:020}.json"))).unwrap();
     }
     assert_eq!(lake.read().await.len(), 5);
+}
+
+/// A store that is no file system: nothing is forced to disk, everything else is the same.
+#[tokio::test]
+async fn any_store_with_conditional_writes_will_do() {
+    let lake = Lake::new().await;
+    let store = Arc::new(InMemory::new());
+    let url = Url::parse("memory:///lake/some%20table").unwrap();
+    let open = || TableWriter::open(store.clone(), &url, Arc::clone(&lake.control), lake.options());
+    let writer = open().await.unwrap();
+    create(&writer, &[("delta.checkpointInterval", "3")]).await;
+    writer.append(&id("app", 1), &rows(&[(1, 1, "a"), (2, 2, "b c%")])).await.unwrap();
+    writer.append(&id("app", 2), &rows(&[(3, 3, "a")])).await.unwrap();
+    writer.optimise(&Optimise::default()).await.unwrap();
+    writer.delete(&id("app", 3), Some(col("id").eq(lit(1_i64)))).await.unwrap();
+    let again = open().await.unwrap().append(&id("app", 2), &rows(&[(3, 3, "a")])).await;
+    assert!(matches!(again, Err(WriteError::AlreadyApplied { .. })), "{again:?}");
+    lake.clock.advance(Duration::from_secs(30 * 24 * 3600));
+    assert_eq!(writer.vacuum(&Default::default()).await.unwrap().files.len(), 3);
+
+    let log = default_logstore(
+        Arc::new(PrefixStore::new(Arc::clone(&store), "lake/some table")),
+        store,
+        &url,
+        &Default::default(),
+    );
+    let mut table = deltalake_core::DeltaTable::new(log);
+    table.load().await.unwrap();
+    assert_eq!(super::support::read_all(table).await, spelled(&[(2, 2, "b c%"), (3, 3, "a")]));
 }

@@ -173,8 +173,7 @@ impl Lake {
     pub(crate) async fn read_at(&self, version: u64) -> Vec<String> {
         let mut table = self.bare().await;
         table.load_version(version).await.unwrap();
-        let (_, stream) = table.scan_table().await.unwrap();
-        lines(&plain(collect_sendable_stream(stream).await.unwrap()))
+        read_all(table).await
     }
 
     pub(crate) async fn version(&self) -> u64 {
@@ -208,6 +207,12 @@ impl Lake {
         found.sort();
         found
     }
+}
+
+/// All rows of the version that is loaded.
+pub(crate) async fn read_all(table: DeltaTable) -> Vec<String> {
+    let (_, stream) = table.scan_table().await.unwrap();
+    lines(&plain(collect_sendable_stream(stream).await.unwrap()))
 }
 
 /// Without the encodings that delta-rs chooses for partition columns.
