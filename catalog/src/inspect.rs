@@ -42,13 +42,8 @@ pub struct FileProblem {
 impl TableSnapshot {
     /// All data files, ordered by path.
     pub fn file_summaries(&self) -> Result<Vec<FileSummary>, String> {
-        let mut files = self
-            .log
-            .index
-            .all()
-            .into_iter()
-            .map(|file| self.summary(file))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut files =
+            self.log.index.all().into_iter().map(|file| self.summary(file)).collect::<Result<Vec<_>, _>>()?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(files)
     }
@@ -71,9 +66,8 @@ impl TableSnapshot {
     /// many rows as the statistics say, and a deletion vector that fits? `progress` is told of each file.
     pub async fn check_files(&self, progress: impl Fn(&FileSummary)) -> Result<Vec<FileProblem>, String> {
         let files = self.log.index.all();
-        let checked = futures::stream::iter(files)
-            .map(|file| self.check_file(file))
-            .buffered(PARALLEL_CHECKS);
+        let checked =
+            futures::stream::iter(files).map(|file| self.check_file(file)).buffered(PARALLEL_CHECKS);
         futures::pin_mut!(checked);
         let mut problems = Vec::new();
         while let Some(outcome) = checked.next().await {

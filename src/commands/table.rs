@@ -85,7 +85,8 @@ async fn open(of: &Of) -> anyhow::Result<Arc<TableSnapshot>> {
     let snapshot = catalog.snapshot();
     let named = of.table.split_once('.').context("name the table as schema.table")?;
     let Some(entry) = snapshot.table(named.0, named.1) else {
-        let known: Vec<_> = snapshot.tables().map(|entry| format!("{}.{}", entry.schema, entry.name)).collect();
+        let known: Vec<_> =
+            snapshot.tables().map(|entry| format!("{}.{}", entry.schema, entry.name)).collect();
         bail!("there is no table {}; there are: {}", of.table, known.join(", "));
     };
     let table = match &entry.state {
@@ -178,7 +179,8 @@ fn files(table: &TableSnapshot, limit: usize) -> anyhow::Result<ExitCode> {
 
 async fn check(table: &TableSnapshot) -> anyhow::Result<ExitCode> {
     let total = u64::try_from(table.files()).unwrap_or(u64::MAX);
-    let bar = ProgressBar::new(total).with_style(ProgressStyle::with_template("{bar:30} {pos} of {len} files")?);
+    let bar =
+        ProgressBar::new(total).with_style(ProgressStyle::with_template("{bar:30} {pos} of {len} files")?);
     let problems = table.check_files(|_| bar.inc(1)).await.map_err(anyhow::Error::msg)?;
     bar.finish_and_clear();
     for problem in &problems {

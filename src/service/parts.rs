@@ -85,7 +85,9 @@ pub async fn load_policies(policy: &Policy, catalog: &Arc<LakeCatalog>) -> Resul
     loaded.map_err(|Diagnostics(mut problems)| {
         // What names tables of a layer that could not be listed names nothing there is.
         for (schema, reason) in catalog.unreadable_layers().iter() {
-            let why = format!("layer {schema} cannot be listed, so rules on its tables cannot be checked: {reason}");
+            let why = format!(
+                "layer {schema} cannot be listed, so rules on its tables cannot be checked: {reason}"
+            );
             problems.extend(Diagnostics::file(&first, why).0);
         }
         Diagnostics(problems)

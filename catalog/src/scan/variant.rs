@@ -70,7 +70,7 @@ fn is_shallow(value: &[u8]) -> bool {
     let mut looked_at = 0_usize;
     while let Some((at, depth)) = open.pop() {
         looked_at += 1;
-        if depth > DEEPEST || looked_at > value.len() {
+        if depth > DEEPEST || looked_at > value.len().max(1) {
             return false;
         }
         let Some(&header) = value.get(at) else { continue };

@@ -86,7 +86,8 @@ impl ObjectStore for CheckedEscapes {
         if head || !location.as_ref().ends_with(".json") {
             return Ok(result);
         }
-        let (meta, range, attributes) = (result.meta.clone(), result.range.clone(), result.attributes.clone());
+        let (meta, range, attributes) =
+            (result.meta.clone(), result.range.clone(), result.attributes.clone());
         let payload = GetResultPayload::Stream(checked(result.into_stream()));
         Ok(GetResult { payload, meta, range, attributes })
     }

@@ -14,8 +14,8 @@ use datafusion::physical_plan::ExecutionPlan;
 /// Takes the statistics of files out of scans.
 ///
 /// delta-rs passes on what the log says of a file's columns as exact, and DataFusion then reads a column
-/// whose smallest and largest value are equal as that value, without opening it. But the log leaves out
-/// NaN and rounds large decimals: a rewrite of such a file would write what was never in it. Files are
+/// whose smallest and largest value are equal as that value, without opening it. But logs leave out NaN,
+/// and some writers round large decimals: a rewrite of such a file would write what was never in it. Files are
 /// still skipped by the log before, and row groups by their own statistics.
 #[derive(Debug)]
 pub(super) struct OnlyContents;

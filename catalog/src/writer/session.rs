@@ -79,7 +79,7 @@ impl Rows {
 /// and largest values cannot be relied on: a rewrite that overlooks rows loses them.
 ///
 /// Of floating-point columns they leave out NaN, which compares greater than everything; of large decimals
-/// the log has them rounded. `table` is the qualifier of the table's columns, if they have one.
+/// some writers round them. `table` is the qualifier of the table's columns, if they have one.
 pub(super) fn hide_loose_bounds(
     predicate: Expr,
     schema: &Schema,

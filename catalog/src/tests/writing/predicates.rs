@@ -151,7 +151,7 @@ async fn with_files(lake: &Lake, batches: &[RecordBatch]) -> TableWriter {
 }
 
 /// One file of two rows: the only number that is not NaN is its smallest and its largest value, and so is
-/// its only decimal, rounded.
+/// its only decimal, which has more digits than a floating-point number.
 fn deceptive() -> RecordBatch {
     batch(&[
         (Some(1), Some(f64::NAN), Some(1), None, None, Some("p")),
@@ -164,20 +164,19 @@ fn deceived() -> [(Expr, RecordBatch); 2] {
     let rows = deceptive();
     [
         (col("x").lt(lit(8.0)), rows.slice(0, 1)),
-        (col("d").lt_eq(decimal(3)).and(col("n").eq(lit(1_i64))), rows.slice(1, 1)),
+        (col("d").gt_eq(decimal(-3)).and(col("n").eq(lit(1_i64))), rows.slice(1, 1)),
     ]
 }
 
 /// delta-rs alone takes what statistics say of a column for what is in it, and so removes rows that are not
-/// selected, and writes values that never were.
+/// selected.
 #[tokio::test]
 async fn bare_deletes_believe_statistics() {
-    for (predicate, left) in deceived() {
-        let lake = Lake::new().await;
-        with_files(&lake, &[deceptive()]).await;
-        lake.bare().await.delete().with_predicate(predicate.clone()).await.unwrap();
-        assert_ne!(lake.read().await, lines(&[left]), "{predicate}");
-    }
+    let [(predicate, left), _] = deceived();
+    let lake = Lake::new().await;
+    with_files(&lake, &[deceptive()]).await;
+    lake.bare().await.delete().with_predicate(predicate).await.unwrap();
+    assert_ne!(lake.read().await, lines(&[left]));
 }
 
 #[tokio::test]
