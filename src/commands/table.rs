@@ -72,10 +72,10 @@ enum Action {
 /// Runs the command.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
-        Action::Describe(of) => describe(&open(&of).await?),
-        Action::History { of, limit } => history(&open(&of).await?, limit).await,
-        Action::Files { of, limit } => files(&open(&of).await?, limit),
-        Action::Check(of) => check(&open(&of).await?).await,
+        Action::Describe(of) => describe(open(&of).await?.as_ref()),
+        Action::History { of, limit } => history(open(&of).await?.as_ref(), limit).await,
+        Action::Files { of, limit } => files(open(&of).await?.as_ref(), limit),
+        Action::Check(of) => check(open(&of).await?.as_ref()).await,
     }
 }
 

@@ -124,6 +124,7 @@ pub(super) async fn removing_until(
 
 /// The record as bytes, for tests of left-over marks.
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 pub(crate) fn left_over(table: &TableId, fencing: u64, until: DateTime<Utc>) -> (Key, bytes::Bytes) {
     let key = table.key(FOLDER).expect("a key");
     let record = Record { table: table.location().to_owned(), fencing, started: until, until };

@@ -94,7 +94,8 @@ async fn one_record() -> (TempDir, Arc<dyn ControlState>, PathBuf) {
 
 #[tokio::test]
 async fn a_damaged_record_is_an_error_that_says_what_to_do() {
-    let damages: [(&str, fn(&str) -> String); 5] = [
+    type Damage = fn(&str) -> String;
+    let damages: [(&str, Damage); 5] = [
         ("checksum", |text| text.replace("value", "other")),
         ("bytes instead of", |text| text[..text.len() - 1].to_owned()),
         ("no header", |_| String::new()),
@@ -253,7 +254,7 @@ async fn manifests_of_any_size_come_back() {
     let pins = Pins::new(Arc::clone(&holders.state), Duration::ZERO);
     let file = |number: u64| ManifestFile {
         path: format!("part={}/a file with a long name {number:08}.parquet", "x".repeat(100)),
-        size: (number % 3 > 0).then_some(number),
+        size: (!number.is_multiple_of(3)).then_some(number),
     };
     for (id, files) in [("none", 0), ("one", 1), ("many", 20_000)] {
         let manifest = Manifest::new((0..files).map(file));

@@ -135,7 +135,7 @@ async fn pinned_versions_keep_their_files() {
 
     let pins = writer.pins();
     let listed = pins.list(writer.table()).await.unwrap();
-    assert_eq!(listed, [pin.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&pin));
     assert_eq!(pins.manifest(writer.table(), &pin).await.unwrap().files().len(), 3);
     let again = writer.pin("study", "someone", "else").await;
     assert!(matches!(again, Err(WriteError::Pins(PinError::Exists { .. }))), "{again:?}");
