@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::stores::{FailureKind, StoreFailure, chain};
+use crate::stores::{StoreFailure, chain};
 
 /// The catalog as configured cannot be opened or refreshed. For operators: may name locations.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +80,9 @@ impl DataFileError {
             Some(failure) => tracing::error!(table, reason = %failure, "data of a table cannot be read"),
             None => tracing::error!(table, reason = %source, "data of a table cannot be read"),
         }
+        // A store that has not what was asked for gives an error of its own, too: above, that would look
+        // like a failure that may pass.
+        let source = if did_store_fail(source.as_ref()) { source } else { source.to_string().into() };
         Self { table: table.to_owned(), source }
     }
 
@@ -99,6 +102,29 @@ impl DataFileError {
         }
     }
 }
+
+/// Whether a request came to nothing although what it asked for may be there.
+fn did_store_fail(error: &(dyn Error + 'static)) -> bool {
+    use std::io::ErrorKind;
+    let is_absence = |cause: &(dyn Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(object_store::Error::NotFound { .. }))
+            || cause.downcast_ref::<StoreFailure>().is_some_and(|failure| failure.kind.is_absence())
+    };
+    let is_failure = |cause: &(dyn Error + 'static)| {
+        let kind = cause.downcast_ref().map(std::io::Error::kind);
+        let is_of_file = matches!(
+            kind,
+            None | Some(ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::InvalidInput)
+        );
+        cause.is::<StoreFailure>() || !is_of_file
+    };
+    !chain(error).any(is_absence) && chain(error).any(is_failure)
+}
+
+/// Something points beyond the end of its file, or nowhere.
+#[derive(Debug, thiserror::Error)]
+#[error("points beyond the end of the file")]
+pub(crate) struct BeyondEnd;
 
 /// The [`DataFileError`] in the chain of causes of `error`, if a scan failed with one.
 pub fn data_file_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a DataFileError> {
@@ -152,7 +178,7 @@ impl LoadError {
     fn of_store(error: &(dyn Error + 'static)) -> Option<Self> {
         let failure = StoreFailure::within(error)?;
         Some(match failure.kind {
-            FailureKind::NoObject => Self::Broken(failure.to_string()),
+            kind if kind.is_absence() => Self::Broken(failure.to_string()),
             kind if kind.may_pass() => Self::Unreachable(failure.to_string()),
             _ => Self::Refused(failure.to_string()),
         })

@@ -19,6 +19,7 @@ use crate::definition::TableDefinition;
 use crate::deletion::DeletionVector;
 use crate::error::LoadError;
 use crate::places::{FilePath, Places};
+use crate::stores::has_escaped_pair;
 
 /// Timestamps in statistics are rounded to milliseconds, in a direction that depends on the writer.
 const TIMESTAMP_SLACK_MICROS: i64 = 999;
@@ -180,6 +181,9 @@ struct Stats<'a> {
     file_rows: UInt64Array,
     live_rows: UInt64Array,
     tight: BooleanArray,
+    /// Files whose statistics name or hold characters that the JSON reader takes for others, if there are
+    /// any: only their row counts are used.
+    misread: Option<BooleanArray>,
 }
 
 impl<'a> Stats<'a> {
@@ -190,6 +194,7 @@ impl<'a> Stats<'a> {
             file_rows: UInt64Array::new_null(rows.num_rows()),
             live_rows: UInt64Array::new_null(0),
             tight: BooleanArray::new_null(0),
+            misread: misread(rows)?,
         };
         stats.file_rows = match stats.field("numRecords")? {
             Some(counts) => non_negative(cast(&counts, &DataType::Int64)?.as_primitive::<Int64Type>()),
@@ -230,10 +235,12 @@ impl<'a> Stats<'a> {
             },
             None => None,
         };
-        match values {
-            Some(values) => Ok(cast(&values, data_type)?),
-            None => Ok(new_null_array(data_type, self.file_rows.len())),
-        }
+        let Some(values) = values else { return Ok(new_null_array(data_type, self.file_rows.len())) };
+        let values = cast(&values, data_type)?;
+        Ok(match &self.misread {
+            Some(misread) => nullif(&values, misread)?,
+            None => values,
+        })
     }
 
     /// Nulls among the live rows.
@@ -304,6 +311,17 @@ fn row_counts_of_text(rows: &RecordBatch) -> Result<UInt64Array, LoadError> {
         stats.get("numRecords")?.as_u64()
     });
     Ok(counts.collect())
+}
+
+/// Statistics as text with escaped characters beyond U+FFFF.
+fn misread(rows: &RecordBatch) -> Result<Option<BooleanArray>, LoadError> {
+    if rows.column_by_name("stats").is_none() {
+        return Ok(None);
+    }
+    let texts = column(rows, "stats", &DataType::Utf8)?;
+    let misread: BooleanArray =
+        texts.as_string::<i32>().iter().map(|text| Some(text.is_some_and(has_escaped_pair))).collect();
+    Ok((misread.true_count() > 0).then_some(misread))
 }
 
 /// Negative counts are no counts.

@@ -1,6 +1,7 @@
 //! A table version as a DataFusion provider: native Parquet scans over the files worth reading.
 
 mod adapter;
+mod bounded;
 mod groups;
 mod open;
 mod plan;

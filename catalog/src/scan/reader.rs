@@ -17,6 +17,7 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::bounded::BoundedFile;
 use crate::error::DataFileError;
 use crate::footers::FootersOfObject;
 use crate::stores::Store;
@@ -106,7 +107,8 @@ impl LakeReader {
             }
             self.file.object_meta.last_modified = object.last_modified;
             let footers = FootersOfObject::new(footers, &store.url, object.e_tag.as_deref());
-            let reader = CachedParquetFileReaderFactory::new(Arc::clone(&store.objects), Arc::new(footers))
+            let bounded = BoundedFile { store: Arc::clone(&store.objects), size: expected };
+            let reader = CachedParquetFileReaderFactory::new(Arc::new(bounded), Arc::new(footers))
                 .create_reader(
                     self.partition_index,
                     self.file.clone(),
@@ -163,7 +165,7 @@ impl AsyncFileReader for LakeReader {
                 true => damaged(&table, error),
                 // The engine makes a text of what the store said.
                 false => {
-                    let source = Box::new(error);
+                    let source = Box::new(std::io::Error::other(error));
                     damaged(&table, object_store::Error::Generic { store: "store", source })
                 }
             })

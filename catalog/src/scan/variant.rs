@@ -3,10 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray as _, StringBuilder, StructArray};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, StringBuilder, StructArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
+use parquet_variant::{Variant, VariantMetadata};
 use parquet_variant_compute::{VariantArray, unshred_variant};
 use parquet_variant_json::VariantToJson as _;
 
@@ -50,7 +51,73 @@ fn check_depth(array: &ArrayRef) -> Result<(), ArrowError> {
     }
 }
 
+/// Checks what the crate would panic on: dictionaries of names, values that are not shredded, and names
+/// of shredded fields that are not in the dictionary.
+fn check_bytes(variants: &StructArray) -> Result<(), ArrowError> {
+    let Some(metadata) = binary(variants, "metadata")? else {
+        return Err(ArrowError::ParseError("a variant without a dictionary of names".to_owned()));
+    };
+    let metadata = metadata.as_binary_view();
+    let values = binary(variants, "value")?;
+    let values = values.as_ref().map(|values| values.as_binary_view());
+    let mut names = Vec::with_capacity(variants.len());
+    for row in 0..variants.len() {
+        if variants.is_null(row) {
+            names.push(None);
+            continue;
+        }
+        let of_row = VariantMetadata::try_new(metadata.value(row))?;
+        if let Some(values) = values.filter(|values| values.is_valid(row)) {
+            Variant::try_new_with_metadata(of_row.clone(), values.value(row))?;
+        }
+        names.push(Some(of_row));
+    }
+    let rows: Vec<usize> = (0..variants.len()).collect();
+    check_names(variants, &names, &rows)
+}
+
+/// `rows` says for each element of `group` which of `names` it goes by.
+fn check_names(
+    group: &StructArray,
+    names: &[Option<VariantMetadata<'_>>],
+    rows: &[usize],
+) -> Result<(), ArrowError> {
+    let Some(typed) = group.column_by_name("typed_value") else { return Ok(()) };
+    if let Some(object) = typed.as_struct_opt() {
+        for (field, column) in object.fields().iter().zip(object.columns()) {
+            let Some(column) = column.as_struct_opt() else { continue };
+            let is_there = |row| column.columns().iter().any(|part| part.is_valid(row));
+            for row in (0..column.len()).filter(|&row| object.is_valid(row) && is_there(row)) {
+                let known = rows.get(row).and_then(|&row| names.get(row)?.as_ref());
+                if known.is_some_and(|known| known.get_entry(field.name()).is_none()) {
+                    return Err(ArrowError::ParseError("a field whose name is in no dictionary".to_owned()));
+                }
+            }
+            check_names(column, names, rows)?;
+        }
+    } else if let Some(list) = typed.as_list_opt::<i32>()
+        && let Some(elements) = list.values().as_struct_opt()
+    {
+        let mut rows_of_elements = vec![usize::MAX; elements.len()];
+        for (row, ends) in list.offsets().windows(2).enumerate() {
+            if let [start, end] = ends
+                && let (Ok(start), Ok(end)) = (usize::try_from(*start), usize::try_from(*end))
+                && let (Some(part), Some(&of)) = (rows_of_elements.get_mut(start..end), rows.get(row))
+            {
+                part.fill(of);
+            }
+        }
+        check_names(elements, names, &rows_of_elements)?;
+    }
+    Ok(())
+}
+
+fn binary(fields: &StructArray, name: &str) -> Result<Option<ArrayRef>, ArrowError> {
+    fields.column_by_name(name).map(|column| cast(column, &DataType::BinaryView)).transpose()
+}
+
 fn texts(fields: &StructArray) -> Result<ArrayRef, ArrowError> {
+    check_bytes(fields)?;
     let variants = unshred_variant(&VariantArray::try_new(fields)?)?;
     let mut texts = StringBuilder::new();
     for row in 0..variants.len() {

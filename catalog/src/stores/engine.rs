@@ -19,7 +19,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio::runtime::{EnterGuard, Handle};
 use url::Url;
 
-use super::escapes::CheckedEscapes;
+use super::escapes::DecodedEscapes;
 
 /// Log files read ahead at once, and actions per batch: bounds the memory of a replay.
 const READ_AHEAD: NonZero<usize> = NonZero::new(16).unwrap();
@@ -28,8 +28,8 @@ const ACTIONS_PER_BATCH: NonZero<usize> = NonZero::new(4096).unwrap();
 /// An engine over `objects`. Its work blocks: only from `spawn_blocking`.
 pub(super) fn engine(objects: &Arc<dyn ObjectStore>) -> Arc<dyn Engine> {
     let runtime = Handle::current();
-    let checked: Arc<dyn ObjectStore> = Arc::new(CheckedEscapes(Arc::clone(objects)));
-    let inner = DefaultEngineBuilder::new(checked)
+    let decoded: Arc<dyn ObjectStore> = Arc::new(DecodedEscapes(Arc::clone(objects)));
+    let inner = DefaultEngineBuilder::new(decoded)
         .with_task_executor(Arc::new(CallerThread { runtime: runtime.clone() }))
         .with_buffer_size(READ_AHEAD)
         .with_batch_size(ACTIONS_PER_BATCH)

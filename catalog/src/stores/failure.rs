@@ -38,6 +38,8 @@ pub(crate) enum FailureKind {
     Faulty,
     /// The bucket is elsewhere.
     Elsewhere,
+    /// The object ends before what was asked of it.
+    OutOfRange,
     /// Anything else.
     Unexpected,
 }
@@ -46,6 +48,11 @@ impl FailureKind {
     /// Whether waiting may be all that it takes.
     pub(crate) fn may_pass(self) -> bool {
         matches!(self, Self::Throttled | Self::Unreachable | Self::Faulty)
+    }
+
+    /// Whether the store is well, and has not what was asked for.
+    pub(crate) fn is_absence(self) -> bool {
+        matches!(self, Self::NoObject | Self::OutOfRange)
     }
 }
 
@@ -84,6 +91,9 @@ impl fmt::Display for StoreFailure {
                 "{store}: the bucket is in another region or at another endpoint ({detail}); check `region` \
                  and `endpoint`"
             ),
+            FailureKind::OutOfRange => {
+                write!(f, "{store}: the object is shorter than it should be ({detail})")
+            }
             FailureKind::Unexpected => write!(f, "{store}: unexpected answer ({detail})"),
         }
     }
@@ -134,6 +144,7 @@ fn classify(error: &object_store::Error) -> (FailureKind, String) {
         (E::PermissionDenied { .. } | E::Unauthenticated { .. }, ..) | (_, Some(401 | 403), _) => {
             FailureKind::Denied
         }
+        (_, Some(416), _) => FailureKind::OutOfRange,
         (_, Some(429), _) | (_, _, Some("SlowDown" | "ServerBusy" | "TooManyRequests")) => {
             FailureKind::Throttled
         }
@@ -237,6 +248,7 @@ mod tests {
             ("400 Bad Request: <Error><Code>ExpiredToken</Code></Error>", FailureKind::Denied),
             ("404 Not Found: <Error><Code>NoSuchBucket</Code></Error>", FailureKind::NoBucket),
             ("301 Moved Permanently: ", FailureKind::Elsewhere),
+            ("416 Range Not Satisfiable: <Error><Code>InvalidRange</Code></Error>", FailureKind::OutOfRange),
             ("418 I'm a teapot: ", FailureKind::Unexpected),
         ] {
             let text: &'static str = Box::leak(format!("{start}{text}").into_boxed_str());

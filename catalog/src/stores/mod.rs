@@ -36,7 +36,8 @@ use crate::error::{CatalogError, LoadError};
 use azure::Container;
 use connection::{Connection, Opened};
 
-pub(crate) use failure::{FailureKind, StoreFailure, chain};
+pub(crate) use escapes::has_escaped_pair;
+pub(crate) use failure::{StoreFailure, chain};
 pub use options::{
     AzureCredentials, AzureOptions, ConnectionOptions, GcsCredentials, GcsOptions, S3Addressing,
     S3ConditionalPut, S3Credentials, S3Encryption, S3Options, S3Role, Secret, SecretSource, StoreOptions,

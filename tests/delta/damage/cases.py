@@ -27,16 +27,18 @@ class Case:
     ids: Sequence | None = None
     # What count(*) may say although the rows cannot be read: a footer that is whole knows it.
     count: int | None = None
+    # Rows of the id alone, where only other columns cannot be read.
+    ids_alone: Sequence | None = None
 
 
 CASES = {}
 
 
-def case(*states, ids=None, count=None):
+def case(*states, ids=None, count=None, ids_alone=None):
     """The refusals that are right, and the answers that would be."""
 
     def register(build):
-        CASES[build.__name__] = Case(build, states, ids, count)
+        CASES[build.__name__] = Case(build, states, ids, count, ids_alone)
         return build
 
     return register

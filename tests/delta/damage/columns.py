@@ -71,32 +71,32 @@ def variants(folder, rows: list, kind=None):
 WHOLE = dict(zip(("metadata", "value"), variant.encode({"a": [1, SECRET]})))
 
 
-@case(*ANY, count=2)
+@case(*ANY, count=2, ids_alone=range(2))
 def variant_metadata_truncated(folder):
     variants(folder, [WHOLE, WHOLE | {"metadata": WHOLE["metadata"][:-1]}])
 
 
-@case(*ANY, count=2)
+@case(*ANY, count=2, ids_alone=range(2))
 def variant_value_truncated(folder):
     variants(folder, [WHOLE, WHOLE | {"value": WHOLE["value"][:-5]}])
 
 
-@case(*ANY, count=2)
+@case(*ANY, count=2, ids_alone=range(2))
 def variant_of_noise(folder):
     variants(folder, [WHOLE, {"metadata": b"\xa5" * 30, "value": b"\xa5" * 30}])
 
 
-@case(*ANY, count=2)
+@case(*ANY, count=2, ids_alone=range(2))
 def variant_of_nothing(folder):
     variants(folder, [WHOLE, {"metadata": b"", "value": b""}])
 
 
-@case(*ANY, count=2)
+@case(*ANY, count=2, ids_alone=range(2))
 def variant_version_unknown(folder):
     variants(folder, [WHOLE, WHOLE | {"metadata": b"\x1f" + WHOLE["metadata"][1:]}])
 
 
-@case(*ANY, count=1)
+@case(*ANY, count=1, ids_alone=range(1))
 def variant_lacks_names_of_shredded_fields(folder):
     """A field that was taken out must be in the metadata, to be put back."""
     part = pa.struct([pa.field("value", pa.binary()), pa.field("typed_value", pa.int64())])
@@ -105,7 +105,7 @@ def variant_lacks_names_of_shredded_fields(folder):
     variants(folder, [{"metadata": metadata, "typed_value": {"a": {"typed_value": 1}}}], kind)
 
 
-@case(*ANY, count=1)
+@case(*ANY, count=1, ids_alone=range(1))
 def variant_nested_deeply(folder):
     """Lists in lists: a megabyte of them may not end the process."""
     depth, empty = 100_000, b"\x00"
