@@ -123,6 +123,9 @@ fn plan(expr: ast::Expr, schema: &SchemaRef) -> Result<Expr, String> {
     let planned = PLANNER
         .create_logical_expr_from_sql_expr(ExprWithAlias { expr, alias: None }, &dfschema)
         .map_err(|error| crate::document::first_line(&error.strip_backtrace()))?;
+    let planned = crate::numbers::rewrite(planned, &dfschema)
+        .map_err(|error| crate::document::first_line(&error.strip_backtrace()))?
+        .data;
     let context = SimplifyContext::builder().with_schema(Arc::new(dfschema.clone())).build();
     let coerced = ExprSimplifier::new(context)
         .coerce(planned, &dfschema)

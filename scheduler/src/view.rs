@@ -9,9 +9,10 @@ use datafusion::catalog::SchemaProvider;
 use datafusion::config::Dialect;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionConfig;
 use lakeward_catalog::TableState;
-use lakeward_policy::Access;
+use lakeward_policy::{Access, PostgresNumbers};
 use parking_lot::Mutex;
 
 use crate::coordinator::Coordinator;
@@ -97,7 +98,8 @@ impl View {
             .with_runtime_env(Arc::clone(coordinator.runtime()))
             .with_catalog_list(Arc::new(GovernedCatalogList(catalog)))
             .with_default_features()
-            .with_analyzer_rule(pg_catalog::analyzer_rule())
+            .with_analyzer_rules(analyzer_rules())
+            .with_optimizer_rule(Arc::new(PostgresNumbers))
             .build();
         state.table_factories_mut().clear();
         crate::bounded::register(&mut state).map_err(|error| failure::planning(&error))?;
@@ -125,6 +127,14 @@ impl View {
         }
         plans.insert((Arc::clone(text), types.to_vec()), Arc::clone(plan));
     }
+}
+
+fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    // Before the engine's coercion of types.
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(PostgresNumbers)];
+    rules.extend(Analyzer::new().rules);
+    rules.push(pg_catalog::analyzer_rule());
+    rules
 }
 
 /// Gold first: what unqualified names mean where a session did not say otherwise.

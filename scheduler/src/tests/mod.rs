@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod lake;
+mod numbers;
 mod sessions;
 mod streams;
 mod versions;

@@ -1,0 +1,37 @@
+//! Numbers compare as they do in PostgreSQL.
+
+use super::lake::Lake;
+use super::value;
+
+#[tokio::test]
+async fn doubles_and_numerics() {
+    let lake = Lake::new().await;
+    let stella = lake.login("stella").await;
+    let zeros = "(VALUES (-0.0::float8, 1.5::float8), (0.0::float8, 'nan'::float8)) AS t(z, x)";
+    for (sql, wanted) in [
+        // A decimal of fifteen digits after the point would say otherwise.
+        ("SELECT 1e-16::float8 > 0.0", "true"),
+        ("SELECT '1e300'::float8 > 1.5", "true"),
+        ("SELECT 'nan'::float8 IN (1.5, 2.5)", "false"),
+        ("SELECT 'infinity'::float8 BETWEEN 0.5 AND 1.5", "false"),
+        ("SELECT 1e-20::float4 = 0.0", "false"),
+        ("SELECT CASE 1e-16::float8 WHEN 0.0 THEN 'zero' ELSE 'more' END", "more"),
+        ("SELECT coalesce(NULL::float8, '1e300'::float8, 0.5) > '1e299'::float8", "true"),
+        ("SELECT CASE WHEN true THEN '1e300'::float8 ELSE 0.5 END > '1e299'::float8", "true"),
+        ("SELECT 0.06 + 0.01 = 0.07", "true"),
+        ("SELECT '1e300'::float8 * 1.5 > '1e300'::float8", "true"),
+        // Both zeros are one number.
+        ("SELECT -0.0::float8 IN (0.0::float8, 5.0::float8)", "true"),
+        ("SELECT count(*) FROM {zeros} WHERE z IN (0.0, 5.0, 7.5)", "2"),
+        ("SELECT count(*) FROM {zeros} WHERE z IN (-0.0::float8, 5.0, 7.5)", "2"),
+        ("SELECT count(*) FROM {zeros} WHERE z NOT IN (0.0, 5.0, 7.5)", "0"),
+        ("SELECT count(*) FROM {zeros} WHERE z = 0.0 OR z = 5.0 OR z = 7.0 OR z = 9.0", "2"),
+        ("SELECT count(*) FROM {zeros} WHERE x IN (0.0, 1.5)", "1"),
+        ("SELECT count(*) FROM {zeros} WHERE x > 1.0", "2"),
+        ("SELECT (SELECT count(*) FROM {zeros} WHERE x < u.y) FROM (VALUES (2.5)) AS u(y)", "1"),
+        ("SELECT count(*) FROM {zeros} JOIN (VALUES (1.5)) AS u(y) ON x = y", "1"),
+    ] {
+        let sql = sql.replace("{zeros}", zeros);
+        assert_eq!(value(&stella, &sql).await.unwrap(), wanted, "{sql}");
+    }
+}
