@@ -10,7 +10,7 @@ from oracle.values import from_arrow
 from wire import assert_same_rows, check_peer, read, refusal
 
 # A reader may refuse these; if it reads them, then right. docs/delta.md says why.
-MAY_BE_REFUSED = {"hand.bounds_malformed", "hand.escaped_characters", "hand.partition_decimal_digits"}
+MAY_BE_REFUSED = {"hand.bounds_malformed", "hand.partition_decimal_digits"}
 
 # See docs/delta.md, "Tables where readers differ".
 DELTALAKE_DIFFERS = {
