@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures::StreamExt as _;
@@ -16,7 +17,7 @@ use url::Url;
 use crate::deletion::DeletionVectors;
 use crate::discovery::{Discovered, Sources, TableKey, Unreadable};
 use crate::error::{CatalogError, LoadError};
-use crate::log::{self, Limits, LoadContext, Probe};
+use crate::log::{self, IndexMemory, Limits, LoadContext, Probe};
 use crate::options::{CatalogOptions, TableAnnotation};
 use crate::places::Places;
 use crate::snapshot::{CatalogSnapshot, TableEntry, TableSnapshot, TableState};
@@ -39,7 +40,9 @@ pub struct LakeCatalog {
     sources: Sources,
     stores: Stores,
     annotations: BTreeMap<TableKey, TableAnnotation>,
-    refresh_interval: std::time::Duration,
+    refresh_interval: Duration,
+    /// Of tables that have one of their own.
+    refresh_intervals: BTreeMap<TableKey, Duration>,
     context: Arc<LoadContext>,
     current: ArcSwap<CatalogSnapshot>,
     /// Why layers could not be listed at the last look, by schema.
@@ -55,6 +58,8 @@ struct Tracked {
     state: TrackedState,
     /// Why the last look at the table failed, although its version is kept.
     stale: Option<String>,
+    /// When the last look began.
+    looked: Instant,
 }
 
 impl Tracked {
@@ -97,10 +102,15 @@ impl LakeCatalog {
                 return Err(CatalogError::DuplicateAnnotation { schema: key.schema, table: key.name });
             }
         }
+        let refresh_intervals = annotations
+            .iter()
+            .filter_map(|(key, annotation)| Some((key.clone(), annotation.refresh_interval?)))
+            .collect();
         let context = Arc::new(LoadContext {
             limits: Limits { load: options.load_timeout, request: options.request_timeout },
             places: Arc::new(Places::new(sources.folders())),
             vectors: Arc::new(DeletionVectors::new(DELETION_VECTOR_BYTES)),
+            indexes: IndexMemory::new(options.index_memory),
             versions: VersionCache::new(OLDER_VERSION_BYTES),
         });
         let catalog = Arc::new(Self {
@@ -108,6 +118,7 @@ impl LakeCatalog {
             stores,
             annotations,
             refresh_interval: options.refresh_interval,
+            refresh_intervals,
             context,
             current: ArcSwap::default(),
             unreadable: ArcSwap::default(),
@@ -160,6 +171,11 @@ impl LakeCatalog {
     /// A layer that cannot be listed keeps its tables and is reported at the end; a table that
     /// cannot be read becomes unavailable. Neither keeps others from being refreshed.
     pub async fn refresh(&self) -> Result<(), CatalogError> {
+        self.refresh_where(|_, _| true).await
+    }
+
+    /// [`Self::refresh`], but of the tables that are loaded only those that `is_due`.
+    async fn refresh_where(&self, is_due: impl Fn(&TableKey, &Tracked) -> bool) -> Result<(), CatalogError> {
         let mut tracked = self.tracked.lock().await;
         let known = tracked
             .values()
@@ -177,7 +193,14 @@ impl LakeCatalog {
             );
         }
         self.note_unreadable(&unreadable);
-        let mut frozen = BTreeSet::new();
+        let discovered: BTreeSet<TableKey> = tables.keys().cloned().collect();
+        let mut frozen = not_due(&tracked, is_due);
+        tables.retain(|key, location| {
+            let stays = tracked.get(key).is_some_and(|table| table.location.url == location.url);
+            !(stays && frozen.contains(key))
+        });
+        // Those that are gone, or elsewhere now, are due in any case.
+        frozen.retain(|key| !tables.contains_key(key) && discovered.contains(key));
         for Unreadable { root, .. } in &unreadable {
             for (key, table) in tracked.iter() {
                 if table.location.url.as_str().starts_with(root.url.as_str()) {
@@ -220,13 +243,39 @@ impl LakeCatalog {
         Ok(())
     }
 
-    /// Refreshes until `stop`. Failures are logged where they change, and tried again.
+    /// Looks at the tables alone that `is_due`: no new ones are found, and none vanish.
+    async fn refresh_known(&self, is_due: impl Fn(&TableKey, &Tracked) -> bool) {
+        let mut tracked = self.tracked.lock().await;
+        let frozen = not_due(&tracked, is_due);
+        let due = tracked.iter().filter(|(key, _)| !frozen.contains(*key));
+        let due: BTreeMap<_, _> = due.map(|(key, table)| (key.clone(), table.location.clone())).collect();
+        if !due.is_empty() {
+            self.advance(&mut tracked, due, &frozen).await;
+        }
+    }
+
+    fn interval(&self, key: &TableKey) -> Duration {
+        self.refresh_intervals.get(key).copied().unwrap_or(self.refresh_interval)
+    }
+
+    /// Refreshes until `stop`, each table as often as it says. Failures are logged where they change, and
+    /// tried again.
     pub async fn run_refresh(self: Arc<Self>, stop: CancellationToken) {
+        let pause = self.refresh_intervals.values().copied().fold(self.refresh_interval, Duration::min);
+        // What is due before the next look but one is due now.
+        let is_due = |since: Instant, interval| since.elapsed().saturating_add(pause / 2) >= interval;
         let refreshing = async {
             let mut told = None;
+            let mut searched = Instant::now();
             loop {
-                tokio::time::sleep(self.refresh_interval).await;
-                let problem = self.refresh().await.err().map(|error| error.to_string());
+                tokio::time::sleep(pause).await;
+                let table_is_due = |key: &TableKey, table: &Tracked| is_due(table.looked, self.interval(key));
+                if !is_due(searched, self.refresh_interval) {
+                    self.refresh_known(table_is_due).await;
+                    continue;
+                }
+                searched = Instant::now();
+                let problem = self.refresh_where(table_is_due).await.err().map(|error| error.to_string());
                 match &problem {
                     Some(error) if problem != told => {
                         tracing::warn!(%error, "catalog refresh is incomplete");
@@ -308,11 +357,12 @@ impl LakeCatalog {
         location: Location,
         last: Option<Tracked>,
     ) -> Option<Tracked> {
+        let looked = Instant::now();
         let annotation = self.annotations.get(key);
         let loaded = match &last {
             Some(Tracked { state: TrackedState::Loaded(table), .. }) => {
                 let next = match log::probe(&location, &table.log, self.context.limits).await {
-                    Ok(Probe::Unchanged) => return last.map(|last| Tracked { stale: None, ..last }),
+                    Ok(Probe::Unchanged) => return last.map(|last| Tracked { stale: None, looked, ..last }),
                     Ok(Probe::Newer) => log::update(&location, &table.log, annotation, &self.context).await,
                     Ok(Probe::Replaced) => log::load(&location, annotation, &self.context).await,
                     Err(error) => Err(error),
@@ -325,7 +375,7 @@ impl LakeCatalog {
                             if last.stale.as_ref() != Some(&stale) {
                                 tracing::warn!(table = %key, %error, "table was not refreshed");
                             }
-                            Tracked { stale: Some(stale), ..last }
+                            Tracked { stale: Some(stale), looked, ..last }
                         });
                     }
                     next => next,
@@ -336,7 +386,7 @@ impl LakeCatalog {
             {
                 let now = log::fingerprint(&location, self.context.limits).await.ok();
                 if now == *fingerprint {
-                    return last;
+                    return last.map(|last| Tracked { looked, ..last });
                 }
                 log::load(&location, annotation, &self.context).await
             }
@@ -344,11 +394,12 @@ impl LakeCatalog {
         };
         let state = match loaded {
             Ok(log) => {
+                self.context.indexes.keep(&log.index);
                 let table = TableSnapshot::new(key.to_string(), location.clone(), log);
                 tracing::debug!(
                     table = %key,
                     version = table.version(),
-                    files = table.files(),
+                    files = table.files().unwrap_or_default(),
                     index_bytes = table.index_memory(),
                     "table loaded",
                 );
@@ -370,7 +421,7 @@ impl LakeCatalog {
                 TrackedState::Failed { error, fingerprint }
             }
         };
-        Some(Tracked { location, state, stale: None })
+        Some(Tracked { location, state, stale: None, looked })
     }
 
     fn publish(&self, tracked: &BTreeMap<TableKey, Tracked>) {
@@ -393,5 +444,14 @@ impl LakeCatalog {
 
 /// A table that was not even looked at.
 fn failed(location: Location, error: LoadError) -> Tracked {
-    Tracked { location, state: TrackedState::Failed { error, fingerprint: None }, stale: None }
+    let state = TrackedState::Failed { error, fingerprint: None };
+    Tracked { location, state, stale: None, looked: Instant::now() }
+}
+
+/// Tables that are loaded and whose turn it is not.
+fn not_due(
+    tracked: &BTreeMap<TableKey, Tracked>,
+    is_due: impl Fn(&TableKey, &Tracked) -> bool,
+) -> BTreeSet<TableKey> {
+    tracked.iter().filter(|(key, table)| !is_due(key, table)).map(|(key, _)| key.clone()).collect()
 }

@@ -8,7 +8,7 @@ use object_store::ObjectStoreExt as _;
 
 use crate::deletion::Stored;
 use crate::error::LoadError;
-use crate::index::FileId;
+use crate::index::{FileId, FileIndex};
 use crate::log;
 use crate::snapshot::TableSnapshot;
 
@@ -41,15 +41,16 @@ pub struct FileProblem {
 
 impl TableSnapshot {
     /// All data files, ordered by path.
-    pub fn file_summaries(&self) -> Result<Vec<FileSummary>, String> {
-        let mut files =
-            self.log.index.all().into_iter().map(|file| self.summary(file)).collect::<Result<Vec<_>, _>>()?;
+    pub async fn file_summaries(&self) -> Result<Vec<FileSummary>, String> {
+        let index = self.index().await.map_err(|error| error.to_string())?;
+        let files = index.all().into_iter().map(|file| self.summary(&index, file));
+        let mut files = files.collect::<Result<Vec<_>, _>>()?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(files)
     }
 
-    fn summary(&self, file: FileId) -> Result<FileSummary, String> {
-        let entry = self.log.index.file(file);
+    fn summary(&self, index: &FileIndex, file: FileId) -> Result<FileSummary, String> {
+        let entry = index.file(file);
         let values = entry.partition_values().map_err(|error| error.to_string())?;
         let names = &self.log.definition.partition_columns;
         let vector = entry.deletion_vector().map_err(|error| error.to_string())?;
@@ -65,9 +66,10 @@ impl TableSnapshot {
     /// Looks at every file: is it there, as long as the log says, with a footer that can be read, as
     /// many rows as the statistics say, and a deletion vector that fits? `progress` is told of each file.
     pub async fn check_files(&self, progress: impl Fn(&FileSummary)) -> Result<Vec<FileProblem>, String> {
-        let files = self.log.index.all();
-        let checked =
-            futures::stream::iter(files).map(|file| self.check_file(file)).buffered(PARALLEL_CHECKS);
+        let index = self.index().await.map_err(|error| error.to_string())?;
+        let checked = futures::stream::iter(index.all())
+            .map(|file| self.check_file(&index, file))
+            .buffered(PARALLEL_CHECKS);
         futures::pin_mut!(checked);
         let mut problems = Vec::new();
         while let Some(outcome) = checked.next().await {
@@ -78,14 +80,18 @@ impl TableSnapshot {
         Ok(problems)
     }
 
-    async fn check_file(&self, file: FileId) -> Result<(FileSummary, Option<String>), String> {
-        let summary = self.summary(file)?;
-        let problem = self.problem_of(file, &summary).await.err();
+    async fn check_file(
+        &self,
+        index: &FileIndex,
+        file: FileId,
+    ) -> Result<(FileSummary, Option<String>), String> {
+        let summary = self.summary(index, file)?;
+        let problem = self.problem_of(index, file, &summary).await.err();
         Ok((summary, problem))
     }
 
-    async fn problem_of(&self, file: FileId, summary: &FileSummary) -> Result<(), String> {
-        let entry = self.log.index.file(file);
+    async fn problem_of(&self, index: &FileIndex, file: FileId, summary: &FileSummary) -> Result<(), String> {
+        let entry = index.file(file);
         let limits = self.log.context.limits;
         let (path, other) = self.place(&entry.file_path()).map_err(|error| error.to_string())?;
         let store = other.map_or_else(|| Arc::clone(&self.location.store), |other| other.0);

@@ -20,6 +20,10 @@ pub struct CatalogOptions {
     pub stores: Vec<StoreOptions>,
     /// How often [`crate::LakeCatalog::run_refresh`] looks for new tables and commits.
     pub refresh_interval: Duration,
+    /// Memory for the file indexes of all tables, in bytes. Past it, those that were not asked for the
+    /// longest are put aside and read again when they are: their tables stay, and planning the first
+    /// statement over one then takes longer.
+    pub index_memory: usize,
     /// How long one table's log replay may take.
     pub load_timeout: Duration,
     /// How long one small request to a store (a listing, a look at one object) may take.
@@ -34,6 +38,7 @@ impl Default for CatalogOptions {
             annotations: Vec::new(),
             stores: Vec::new(),
             refresh_interval: Duration::from_secs(2),
+            index_memory: 1 << 30,
             load_timeout: Duration::from_secs(120),
             request_timeout: Duration::from_secs(15),
         }
@@ -74,6 +79,9 @@ pub struct TableAnnotation {
     /// Time zone (an IANA name) of timestamps in partition values that name none; UTC by default.
     /// Writers put such values in the zone of their session, and nothing in the table says which.
     pub partition_time_zone: Option<String>,
+    /// How often new commits of this table are looked for, where that differs from
+    /// [`CatalogOptions::refresh_interval`].
+    pub refresh_interval: Option<Duration>,
     /// Columns by name. A name that the table does not have makes the table unavailable: a tag that
     /// hangs nowhere would leave a column unprotected.
     pub columns: BTreeMap<String, ColumnAnnotation>,

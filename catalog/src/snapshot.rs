@@ -9,6 +9,8 @@ use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use url::Url;
 
+use crate::error::LoadError;
+use crate::index::FileIndex;
 use crate::log::LoadedLog;
 use crate::scan::LakeTable;
 use crate::stores::Location;
@@ -174,12 +176,17 @@ impl TableSnapshot {
         &self.log.definition.partition_columns
     }
 
-    /// Number of data files.
-    pub fn files(&self) -> usize {
-        self.log.index.len()
+    /// Number of data files; none while the index was put aside and not read since the last commit.
+    pub fn files(&self) -> Option<u64> {
+        self.log.index.files()
     }
 
-    /// Bytes of memory that the file index takes.
+    /// The file index, read again if it was put aside.
+    pub(crate) async fn index(&self) -> Result<Arc<FileIndex>, LoadError> {
+        self.log.index(&self.location).await
+    }
+
+    /// Bytes of memory that the file index takes now.
     pub fn index_memory(&self) -> usize {
         self.log.index.memory_size()
     }

@@ -197,7 +197,7 @@ fn lake_tables(lake: &GovernedLake, schema: &SchemaRef) -> Result<RecordBatch> {
             TableState::Available(_) => None,
         })),
         number(entries.iter().map(|entry| available(entry).map(|t| t.version())).collect()),
-        number(entries.iter().map(|entry| available(entry).map(|t| t.files() as u64)).collect()),
+        number(entries.iter().map(|entry| available(entry)?.files()).collect()),
         text(tags.iter().map(Option::as_deref)),
     ];
     Ok(RecordBatch::try_new(Arc::clone(schema), arrays)?)

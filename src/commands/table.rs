@@ -72,9 +72,9 @@ enum Action {
 /// Runs the command.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
-        Action::Describe(of) => describe(open(&of).await?.as_ref()),
+        Action::Describe(of) => describe(open(&of).await?.as_ref()).await,
         Action::History { of, limit } => history(open(&of).await?.as_ref(), limit).await,
-        Action::Files { of, limit } => files(open(&of).await?.as_ref(), limit),
+        Action::Files { of, limit } => files(open(&of).await?.as_ref(), limit).await,
         Action::Check(of) => check(open(&of).await?.as_ref()).await,
     }
 }
@@ -100,8 +100,8 @@ async fn open(of: &Of) -> anyhow::Result<Arc<TableSnapshot>> {
     }
 }
 
-fn describe(table: &TableSnapshot) -> anyhow::Result<ExitCode> {
-    let files = table.file_summaries().map_err(anyhow::Error::msg)?;
+async fn describe(table: &TableSnapshot) -> anyhow::Result<ExitCode> {
+    let files = table.file_summaries().await.map_err(anyhow::Error::msg)?;
     let rows: Option<u64> = files.iter().map(|file| file.rows).sum();
     let removed: u64 = files.iter().map(|file| file.removed).sum();
     let bytes: u64 = files.iter().map(|file| file.size).sum();
@@ -157,8 +157,8 @@ async fn history(table: &TableSnapshot, limit: usize) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn files(table: &TableSnapshot, limit: usize) -> anyhow::Result<ExitCode> {
-    let files = table.file_summaries().map_err(anyhow::Error::msg)?;
+async fn files(table: &TableSnapshot, limit: usize) -> anyhow::Result<ExitCode> {
+    let files = table.file_summaries().await.map_err(anyhow::Error::msg)?;
     let mut shown = plain();
     shown.set_header(["path", "bytes", "rows", "removed", "partition"]);
     for file in files.iter().take(limit) {
@@ -178,7 +178,7 @@ fn files(table: &TableSnapshot, limit: usize) -> anyhow::Result<ExitCode> {
 }
 
 async fn check(table: &TableSnapshot) -> anyhow::Result<ExitCode> {
-    let total = u64::try_from(table.files()).unwrap_or(u64::MAX);
+    let total = table.files().unwrap_or_default();
     let bar =
         ProgressBar::new(total).with_style(ProgressStyle::with_template("{bar:30} {pos} of {len} files")?);
     let problems = table.check_files(|_| bar.inc(1)).await.map_err(anyhow::Error::msg)?;

@@ -81,6 +81,14 @@ pub(super) fn across(config: &Config, file: &Arc<Path>) -> Vec<Diagnostic> {
     if config.catalog.refresh_interval.get().is_zero() {
         problems.push(whole_file.complain("`catalog.refresh_interval`: expected more than nothing"));
     }
+    for annotation in &config.catalog.annotations {
+        if annotation.refresh_interval.is_some_and(|interval| interval.get().is_zero()) {
+            let (schema, table) = (annotation.schema.as_str(), annotation.table.as_str());
+            problems.push(whole_file.complain(format!(
+                "`catalog.annotations`: `refresh_interval` of {schema}.{table}: expected more than nothing"
+            )));
+        }
+    }
     if config.policy.files.is_empty() {
         problems.push(
             whole_file.complain(

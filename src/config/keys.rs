@@ -73,10 +73,14 @@ settings! {
         /// Tables that lie elsewhere, each with `schema`, `name` and `location`.
         tables: Vec<Table> = default "[]";
         /// Descriptions and tags that the tables do not carry themselves, each with `schema`, `table` and
-        /// any of `description`, `tags` and `columns` (by name: `description`, `tags`).
+        /// any of `description`, `tags`, `columns` (by name: `description`, `tags`), `partition_time_zone` and
+        /// `refresh_interval`.
         annotations: Vec<Annotation> = default "[]";
         /// How often new tables and versions are looked for.
         refresh_interval: Period = default "2s";
+        /// Memory, apart from `execution.memory_limit`, for what is known of the files of all tables. Past
+        /// it, what nobody asked for is forgotten and read again when it is asked for.
+        index_memory: Size = default "1GiB";
     }
 }
 
@@ -108,6 +112,9 @@ settings! {
         /// Time zone of timestamps in partition values that name none: that of the writer's session,
         /// which nothing in the table tells. UTC when left out.
         partition_time_zone: Option<String> = optional "Europe/London";
+        /// How often new versions of this table are looked for, where that differs from
+        /// `catalog.refresh_interval`.
+        refresh_interval: Option<Period> = optional "30s";
     }
 }
 

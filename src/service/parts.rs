@@ -44,6 +44,7 @@ pub fn catalog_options(config: &Config) -> Result<CatalogOptions, Diagnostics> {
         annotations: catalog.annotations.iter().map(annotation).collect(),
         stores: stores.collect::<Result<_, _>>()?,
         refresh_interval: catalog.refresh_interval.get(),
+        index_memory: catalog.index_memory.bytes(),
         ..CatalogOptions::default()
     })
 }
@@ -65,6 +66,7 @@ fn annotation(annotation: &Annotation) -> TableAnnotation {
         description: annotation.description.clone(),
         tags: annotation.tags.clone(),
         partition_time_zone: annotation.partition_time_zone.clone(),
+        refresh_interval: annotation.refresh_interval.map(|interval| interval.get()),
         columns,
     }
 }

@@ -202,7 +202,6 @@ def test_a_table_is_replaced_by_another(layer, connection, name, tmp_path):
     assert_same_rows(read(connection, f"lake.{name}", fields), oracle.read(layer / name))
 
 
-@pytest.mark.skipif(not travel.EXISTS, reason="the service has no time travel yet")
 def test_versions_of_a_table_that_was_replaced(layer, connection, name, tmp_path):
     """A version that was read lately is not one of the table that came after."""
     made(layer, connection, name)
@@ -216,7 +215,6 @@ def test_versions_of_a_table_that_was_replaced(layer, connection, name, tmp_path
     assert connection.execute(f"SELECT min(id), count(*) FROM {old}").fetchone() == (1000, 100)
 
 
-@pytest.mark.skipif(not travel.EXISTS, reason="the service has no time travel yet")
 def test_a_table_named_like_a_version_of_another(layer, connection, name):
     """Each is itself: what one is called does not make it the other's past."""
     made(layer, connection, name)

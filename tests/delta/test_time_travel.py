@@ -19,8 +19,6 @@ from oracle.values import from_arrow
 from rs_tables import DAY, FIRST
 from wire import assert_same_rows, read, refusal, texts
 
-pytestmark = pytest.mark.skipif(not travel.EXISTS, reason="the service has no time travel yet")
-
 # Tables with versions worth a visit: rewritten, partly deleted, with other columns, behind checkpoints.
 VERSIONED = [
     "hand.mapping_nested_by_name",

@@ -1,10 +1,5 @@
 """How statements name versions, histories and changes: the one place that knows the syntax."""
 
-import os
-
-# Whether the service has time travel; the variable is for a build that has not.
-EXISTS = os.environ.get("LAKEWARD_TEST_TIME_TRAVEL", "1") == "1"
-
 
 def at_version(relation: str, version: int) -> str:
     return f"{relation} VERSION AS OF {version}"

@@ -1,6 +1,7 @@
 //! From a table's log to its definition and file index: first load, probe, update.
 
 mod gate;
+mod kept;
 mod replay;
 
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use futures::StreamExt as _;
 use object_store::path::Path;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::kept::IndexMemory;
+use self::kept::KeptIndex;
 use crate::definition::TableDefinition;
 use crate::deletion::DeletionVectors;
 use crate::error::LoadError;
@@ -30,7 +33,7 @@ pub(crate) struct LoadedLog {
     /// The newest commit this was read from.
     mark: CommitMark,
     pub(crate) definition: Arc<TableDefinition>,
-    pub(crate) index: Arc<FileIndex>,
+    pub(crate) index: Arc<KeptIndex>,
     pub(crate) context: Arc<LoadContext>,
 }
 
@@ -41,6 +44,8 @@ pub(crate) struct LoadContext {
     /// Where files outside a table's folder may lie.
     pub(crate) places: Arc<Places>,
     pub(crate) vectors: Arc<DeletionVectors>,
+    /// The indexes of the newest versions.
+    pub(crate) indexes: IndexMemory,
     pub(crate) versions: VersionCache,
 }
 
@@ -52,6 +57,11 @@ impl LoadedLog {
 
     pub(crate) fn version(&self) -> u64 {
         self.snapshot.version()
+    }
+
+    /// The file index, read again if it was put aside.
+    pub(crate) async fn index(&self, location: &Location) -> Result<Arc<FileIndex>, LoadError> {
+        self.index.get(&self.snapshot, location, &self.context).await
     }
 
     /// When the newest commit was written, if its object still exists.
@@ -161,13 +171,23 @@ pub(crate) async fn update(
         }
         let old = base.snapshot.table_configuration();
         let new = snapshot.table_configuration();
-        if old.protocol() != new.protocol() || old.metadata() != new.metadata() {
+        let is_same = old.protocol() == new.protocol() && old.metadata() == new.metadata();
+        let Some(base_index) = base.index.current() else {
+            // Nobody asked for the files lately: they are read when somebody does.
+            let definition = match is_same {
+                true => base.definition,
+                false => define(&snapshot, annotation.as_ref())?,
+            };
+            let index = Arc::new(KeptIndex::aside(&definition));
+            return Ok((snapshot, definition, index));
+        };
+        if !is_same {
             let (definition, index) = read(&snapshot, engine.as_ref(), annotation.as_ref(), &places, &stop)?;
             return Ok((snapshot, definition, index));
         }
         let version = base.snapshot.version();
         let full = || replay::full(&snapshot, &base.definition, &places, engine.as_ref(), &stop);
-        let index = match replay::incremental(&snapshot, version, &base.index, &places, engine.as_ref()) {
+        let index = match replay::incremental(&snapshot, version, &base_index, &places, engine.as_ref()) {
             Ok(Some(index)) => index,
             // Commits between the two versions are gone behind a checkpoint.
             Ok(None) => full()?,
@@ -178,7 +198,8 @@ pub(crate) async fn update(
                 full()?
             }
         };
-        Ok((snapshot, base.definition, Arc::new(index)))
+        let index = Arc::new(KeptIndex::new(&base.definition, index));
+        Ok((snapshot, base.definition, index))
     });
     let (snapshot, definition, index) =
         updated.await.map_err(|error| error.or_store(location.store.failures() != failures))?;
@@ -241,11 +262,19 @@ fn read(
     annotation: Option<&TableAnnotation>,
     places: &Places,
     stop: &CancellationTokenRef,
-) -> Result<(Arc<TableDefinition>, Arc<FileIndex>), LoadError> {
-    gate::check_readable(snapshot)?;
-    let definition = Arc::new(TableDefinition::new(snapshot, annotation)?);
+) -> Result<(Arc<TableDefinition>, Arc<KeptIndex>), LoadError> {
+    let definition = define(snapshot, annotation)?;
     let index = replay::full(snapshot, &definition, places, engine, stop)?;
-    Ok((definition, Arc::new(index)))
+    let index = Arc::new(KeptIndex::new(&definition, index));
+    Ok((definition, index))
+}
+
+fn define(
+    snapshot: &SnapshotRef,
+    annotation: Option<&TableAnnotation>,
+) -> Result<Arc<TableDefinition>, LoadError> {
+    gate::check_readable(snapshot)?;
+    Ok(Arc::new(TableDefinition::new(snapshot, annotation)?))
 }
 
 pub(crate) fn commit_path(location: &Location, version: u64) -> Path {

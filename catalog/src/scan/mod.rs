@@ -52,10 +52,6 @@ impl LakeTable {
         Self { snapshot }
     }
 
-    fn index(&self) -> &FileIndex {
-        &self.snapshot.log.index
-    }
-
     fn definition(&self) -> &TableDefinition {
         &self.snapshot.log.definition
     }
@@ -81,8 +77,13 @@ impl LakeTable {
         Ok(conjunction_opt(usable))
     }
 
-    fn partitioned_file(&self, file: FileId, statistics: Arc<Statistics>) -> Result<PartitionedFile> {
-        let entry = self.index().file(file);
+    fn partitioned_file(
+        &self,
+        index: &FileIndex,
+        file: FileId,
+        statistics: Arc<Statistics>,
+    ) -> Result<PartitionedFile> {
+        let entry = index.file(file);
         let modified = DateTime::<Utc>::from_timestamp_millis(entry.modified());
         let (location, other) = self.snapshot.place(&entry.file_path())?;
         let mut partitioned = PartitionedFile::new_from_meta(ObjectMeta {
@@ -108,7 +109,12 @@ impl LakeTable {
         Ok(partitioned)
     }
 
-    fn partitioned_files(&self, files: &[FileId], columns: &[usize]) -> Result<Vec<PartitionedFile>> {
+    fn partitioned_files(
+        &self,
+        index: &FileIndex,
+        files: &[FileId],
+        columns: &[usize],
+    ) -> Result<Vec<PartitionedFile>> {
         let schema = self.definition().scan_schema.table_schema();
         let unknown = Arc::new(Statistics::new_unknown(schema));
         files
@@ -117,9 +123,9 @@ impl LakeTable {
                 let statistics = if columns.is_empty() {
                     Arc::clone(&unknown)
                 } else {
-                    self.index().file_statistics(file, columns)?
+                    index.file_statistics(file, columns)?
                 };
-                self.partitioned_file(file, statistics)
+                self.partitioned_file(index, file, statistics)
             })
             .collect()
     }
@@ -174,9 +180,10 @@ impl TableProvider for LakeTable {
             }
         };
         let predicate = self.predicate(state, filters)?;
+        let index = self.snapshot.index().await.map_err(|error| self.snapshot.unloadable(error))?;
         let files = match &predicate {
-            Some(predicate) => self.index().prune(predicate),
-            None => self.index().all(),
+            Some(predicate) => index.prune(predicate),
+            None => index.all(),
         };
         let filtered: Vec<usize> =
             predicate.iter().flat_map(collect_columns).map(|column| column.index()).collect();
@@ -194,8 +201,8 @@ impl TableProvider for LakeTable {
             file_columns: Arc::clone(&definition.file_columns),
             projection: self.projection(&positions),
             predicate,
-            statistics: self.index().scan_statistics(&files, &read, known)?,
-            files: self.partitioned_files(&files, per_file)?,
+            statistics: index.scan_statistics(&files, &read, known)?,
+            files: self.partitioned_files(&index, &files, per_file)?,
             // Filters are hints: rows that a limit counts may be filtered away above.
             limit: limit.filter(|_| filters.is_empty()),
         }

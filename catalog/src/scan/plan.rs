@@ -122,6 +122,19 @@ impl TableSnapshot {
         Ok(PlacedVector { vector, file })
     }
 
+    /// The error of a table whose log can no longer be read.
+    pub(crate) fn unloadable(&self, error: LoadError) -> DataFusionError {
+        let table = self.qualified_name.as_str();
+        let error = match error {
+            LoadError::Unreachable(_) => {
+                let source = Box::new(std::io::Error::other(error));
+                DataFileError::reported(table, object_store::Error::Generic { store: "store", source })
+            }
+            error => DataFileError::reported(table, error),
+        };
+        DataFusionError::External(Box::new(error))
+    }
+
     /// The error of a table whose log describes a file as none can be.
     pub(crate) fn damaged(&self, error: LoadError) -> DataFusionError {
         let table = self.qualified_name.clone();

@@ -26,6 +26,7 @@ fn annotation(column: &str) -> TableAnnotation {
         ColumnAnnotation { description: Some("From the file".to_owned()), tags: vec!["x".to_owned()] };
     TableAnnotation {
         partition_time_zone: None,
+        refresh_interval: None,
         schema: "lake".to_owned(),
         table: "patients".to_owned(),
         description: None,

@@ -149,7 +149,7 @@ async fn removed_rows_are_gone_from_every_read() {
     );
     assert_eq!(query(&catalog, "SELECT min(id), max(id) FROM lake.t").await, ["1|3099"]);
     assert_eq!(query(&catalog, "SELECT id FROM lake.t ORDER BY id LIMIT 2").await, ["1", "2"]);
-    assert_eq!(table(&catalog, "t").log.index.len(), 4);
+    assert_eq!(table(&catalog, "t").files(), Some(4));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,7 @@ mod deletion;
 mod discovery;
 mod gate;
 mod mapping;
+mod memory;
 mod places;
 mod property;
 mod refresh;

@@ -44,7 +44,8 @@ async fn assert_as_if_opened_now(catalog: &LakeCatalog, lake: &Path) {
     let fresh = open(lake).await;
     let (ours, theirs) = (table(catalog, "t"), table(&fresh, "t"));
     assert_eq!(ours.version(), theirs.version());
-    assert_eq!(ours.log.index.files(), theirs.log.index.files());
+    let files = |table: &crate::TableSnapshot| table.log.index.current().unwrap().files();
+    assert_eq!(files(&ours), files(&theirs));
 }
 
 #[tokio::test]
@@ -66,7 +67,7 @@ async fn new_commits_appear_and_what_was_taken_stays_as_it_was() {
     assert!(catalog.snapshot().generation > before.generation);
     assert_as_if_opened_now(&catalog, lake.path()).await;
 
-    assert_eq!((old.version(), old.files()), (1, 1));
+    assert_eq!((old.version(), old.files()), (1, Some(1)));
     let still_old = table_of(&before);
     assert_eq!(still_old.id(), old.id());
 }
@@ -104,7 +105,7 @@ async fn a_file_that_is_added_again_is_counted_once() {
     t.commit(&[TestTable::remove("a.parquet")]);
     t.commit(&[a]);
     catalog.refresh().await.unwrap();
-    assert_eq!(table(&catalog, "t").files(), 1);
+    assert_eq!(table(&catalog, "t").files(), Some(1));
     assert_eq!(query(&catalog, ALL).await, ["1|\"x\"", "2|\"x\""]);
     assert_as_if_opened_now(&catalog, lake.path()).await;
 }
@@ -130,7 +131,7 @@ async fn many_small_steps_equal_one_reading() {
     }
     catalog.refresh().await.unwrap();
     assert_as_if_opened_now(&catalog, lake.path()).await;
-    assert_eq!(table(&catalog, "t").files(), live.len());
+    assert_eq!(table(&catalog, "t").files(), Some(live.len() as u64));
 }
 
 #[tokio::test]
