@@ -325,6 +325,11 @@ mod tests {
         assert_eq!(root(stores.locate(&url("s3://lake/silvery")).unwrap()), "s3://lake/");
         assert_eq!(root(stores.locate(&url("file:///data")).unwrap()), "file:///");
         assert_eq!(stores.all().len(), 4, "one store per root");
+        // Elsewhere the settings are other ones.
+        let mut root = |text| stores.locate(&url(text)).unwrap().store.root();
+        assert_eq!(root("s3://lake/silver/a"), "s3://lake");
+        assert_eq!(root("s3://lake/gold"), "s3://lake");
+        assert_eq!(root("file:///data"), "file://");
     }
 
     #[tokio::test]

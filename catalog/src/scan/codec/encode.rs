@@ -40,9 +40,16 @@ pub(super) fn message(
     };
     check(exec, config, source)?;
 
+    let lake = source.files();
+    // First: what of a file is not carried is said by name.
+    let groups = config.file_groups.iter().map(|group| {
+        let files = group.files().iter().map(|file| files::encode(file, &lake.table));
+        Ok(Group { files: files.collect::<Result<_, ScanCodecError>>()? })
+    });
+    let groups = groups.collect::<Result<_>>()?;
     let mut conf = serialize_file_scan_config(config, codec, converter)?;
     read_back(config, &conf)?;
-    // Beside it, and by names that mean something elsewhere.
+    // The limit is beside it, and the store is told by its place.
     conf.limit = None;
     conf.object_store_url = String::new();
     let options = source.options().try_into()?;
@@ -50,18 +57,13 @@ pub(super) fn message(
         return refuse("options of Parquet that are not for reading");
     }
     let predicate = source.filter().map(|expr| converter.physical_expr_to_proto(&expr, codec)).transpose()?;
-    let lake = source.files();
-    let groups = config.file_groups.iter().map(|group| {
-        let files = group.files().iter().map(|file| files::encode(file, &lake.table));
-        Ok(Group { files: files.collect::<Result<_, ScanCodecError>>()? })
-    });
     let order = source.approximate_order().into_iter().flatten().cloned();
     Ok(Scan {
         engine: datafusion::DATAFUSION_VERSION.to_owned(),
         table: lake.table.to_string(),
         folder: Some(Place { root: lake.store.root(), path: lake.folder.to_string() }),
         columns: Some(columns::encode(lake.columns())),
-        groups: groups.collect::<Result<_>>()?,
+        groups,
         limit: config.limit.map(|rows| rows as u64),
         preserve_order: config.preserve_order,
         approximate_order: serialize_physical_sort_exprs(order, codec, converter)?,
