@@ -20,14 +20,13 @@ use crate::error::{CatalogError, LoadError};
 use crate::log::{self, IndexMemory, Limits, LoadContext, Probe};
 use crate::options::{CatalogOptions, TableAnnotation};
 use crate::places::Places;
+use crate::scan::ScanPlaces;
 use crate::snapshot::{CatalogSnapshot, TableEntry, TableSnapshot, TableState};
 use crate::stores::{Location, Stores};
 use crate::versions::VersionCache;
 
 /// Tables of one store that are loaded or probed at once.
 const PARALLEL_LOADS: usize = 4;
-/// Memory for deletion vectors that scans share.
-const DELETION_VECTOR_BYTES: u64 = 64 << 20;
 /// Memory for the file indexes of older versions that were read lately.
 const OLDER_VERSION_BYTES: u64 = 128 << 20;
 
@@ -88,13 +87,7 @@ impl LakeCatalog {
     /// whose store does not answer is empty until it does ([`Self::unreadable_layers`]); only what is
     /// wrong with the configuration as a whole is an error.
     pub async fn open(options: CatalogOptions) -> Result<Arc<Self>, CatalogError> {
-        let (roots, tables, settings) = (options.roots, options.tables, options.stores);
-        // Clients of stores read certificates from disk.
-        let opening = tokio::task::spawn_blocking(move || {
-            let mut stores = Stores::new(settings);
-            Sources::open(&roots, &tables, &mut stores).map(|sources| (sources, stores))
-        });
-        let (sources, stores) = opening.await.map_err(|_| CatalogError::NotOpened)??;
+        let (sources, stores) = Sources::open(options.roots, options.tables, options.stores).await?;
         let mut annotations = BTreeMap::new();
         for annotation in options.annotations {
             let key = TableKey { schema: annotation.schema.clone(), name: annotation.table.clone() };
@@ -109,7 +102,7 @@ impl LakeCatalog {
         let context = Arc::new(LoadContext {
             limits: Limits { load: options.load_timeout, request: options.request_timeout },
             places: Arc::new(Places::new(sources.folders())),
-            vectors: Arc::new(DeletionVectors::new(DELETION_VECTOR_BYTES)),
+            vectors: Arc::new(DeletionVectors::new(DeletionVectors::USUAL_BUDGET)),
             indexes: IndexMemory::new(options.index_memory),
             versions: VersionCache::new(OLDER_VERSION_BYTES),
         });
@@ -153,6 +146,12 @@ impl LakeCatalog {
     /// Stores to register in an execution runtime, by URL.
     pub fn object_stores(&self) -> Vec<(Url, Arc<dyn ObjectStore>)> {
         self.stores.all()
+    }
+
+    /// What decoded scans read with in this process ([`LakeScanCodec`](crate::LakeScanCodec)).
+    pub fn scan_places(&self) -> ScanPlaces {
+        let LoadContext { places, vectors, .. } = self.context.as_ref();
+        ScanPlaces::new(Arc::clone(places), Arc::clone(vectors), &self.stores)
     }
 
     /// Layers that could not be listed at the last look, by schema, each with the reason. For operators:

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::error::{CatalogError, LoadError};
 use crate::log::{Limits, has_log};
 use crate::options::{ExplicitTable, LayerRoot};
-use crate::stores::{Location, Stores};
+use crate::stores::{Location, StoreOptions, Stores};
 
 /// Schema and name of a table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,7 +86,22 @@ impl Sources {
         self.roots.iter().map(|(_, root)| root).chain(self.explicit.values()).cloned()
     }
 
-    pub(crate) fn open(
+    /// The sources of a configuration and the stores that they are in. Looks for no tables, and sends
+    /// nothing.
+    pub(crate) async fn open(
+        roots: Vec<LayerRoot>,
+        tables: Vec<ExplicitTable>,
+        settings: Vec<StoreOptions>,
+    ) -> Result<(Self, Stores), CatalogError> {
+        // Clients of stores read certificates from disk.
+        let opening = tokio::task::spawn_blocking(move || {
+            let mut stores = Stores::new(settings);
+            Self::locate(&roots, &tables, &mut stores).map(|sources| (sources, stores))
+        });
+        opening.await.map_err(|_| CatalogError::NotOpened)?
+    }
+
+    fn locate(
         roots: &[LayerRoot],
         tables: &[ExplicitTable],
         stores: &mut Stores,

@@ -6,7 +6,6 @@ use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use futures::StreamExt as _;
 use object_store::ObjectStoreExt as _;
 
-use crate::deletion::Stored;
 use crate::error::LoadError;
 use crate::index::{FileId, FileIndex};
 use crate::log;
@@ -115,17 +114,7 @@ impl TableSnapshot {
         let Some(vector) = entry.deletion_vector().map_err(text)? else { return Ok(()) };
         let vectors = &self.log.context.vectors;
         let placed = self.place_vector(vector).map_err(|error| error.to_string())?;
-        let (size, cardinality) = (placed.vector.size, placed.vector.cardinality);
-        let removed = match (&placed.vector.stored, &placed.file) {
-            (Stored::Inline(text), _) => {
-                vectors.inline(text, size, cardinality).map_err(|error| error.to_string())?
-            }
-            (Stored::Beside { offset, .. } | Stored::Elsewhere { offset, .. }, Some(at)) => vectors
-                .stored((&at.store_name, &at.store), &at.path, *offset, size, cardinality)
-                .await
-                .map_err(|error| error.to_string())?,
-            (_, None) => return Err("a deletion vector without a place".to_owned()),
-        };
+        let removed = placed.read(vectors).await.map_err(|error| error.to_string())?;
         match removed.max() {
             Some(last) if last >= rows => Err(format!("a deletion vector of row {last}, of {rows} rows")),
             _ => Ok(()),

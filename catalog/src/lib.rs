@@ -33,6 +33,7 @@ pub use catalog::LakeCatalog;
 pub use error::{CatalogError, DataFileError, data_file_error};
 pub use inspect::{FileProblem, FileSummary};
 pub use options::{CatalogOptions, ColumnAnnotation, ExplicitTable, LayerRoot, TableAnnotation};
+pub use scan::{LakeScanCodec, ScanCodecError, ScanPlaces};
 pub use snapshot::{CatalogSnapshot, SnapshotId, TableEntry, TableSnapshot, TableState};
 pub use stores::{
     AzureCredentials, AzureOptions, ConnectionOptions, GcsCredentials, GcsOptions, S3Addressing,

@@ -36,6 +36,12 @@ impl Places {
         self.folders.get(usize::from(place)).map(|folder| &folder.store)
     }
 
+    /// The innermost folder that holds `path` of the store with this [root](Store::root).
+    pub(crate) fn holding(&self, root: &str, path: &Path) -> Option<&Location> {
+        let holding = |folder: &&Location| path.prefix_matches(&folder.path) && folder.store.root() == root;
+        self.folders.iter().filter(holding).max_by_key(|folder| folder.path.as_ref().len())
+    }
+
     /// The folder that `url` lies in, and its path inside the folder's store, decoded.
     fn find(&self, url: &Url) -> Result<(PlaceId, Path), LoadError> {
         // The innermost: a folder in a folder may have a store, and so credentials, of its own.

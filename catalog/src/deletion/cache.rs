@@ -56,6 +56,9 @@ pub(crate) enum ReadError {
 }
 
 impl DeletionVectors {
+    /// Bytes of vectors that a process keeps.
+    pub(crate) const USUAL_BUDGET: u64 = 64 << 20;
+
     /// Keeps at most `budget` bytes of vectors.
     pub(crate) fn new(budget: u64) -> Self {
         let items = usize::try_from(budget / USUAL_BYTES).unwrap_or(usize::MAX).clamp(16, 1 << 20);

@@ -13,7 +13,7 @@ const MAGIC_BYTES: usize = 4;
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 /// Largest vector that is read. A file of two milliards of rows, each second one removed, takes 256 MiB.
-pub(super) const MAX_SIZE: u32 = 512 << 20;
+pub(crate) const MAX_SIZE: u32 = 512 << 20;
 
 /// Why bytes are no deletion vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

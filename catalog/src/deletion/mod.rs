@@ -12,6 +12,7 @@ mod selection;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cache::DeletionVectors;
+pub(crate) use cache::{DeletionVectors, ReadError};
 pub(crate) use descriptor::{DeletionVector, Stored};
+pub(crate) use format::MAX_SIZE as MAX_VECTOR_SIZE;
 pub(crate) use selection::{live_rows, row_selection, selection_of};

@@ -9,12 +9,12 @@ use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::error::Result;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion_datasource::morsel::{MorselPlan, MorselPlanner, Morselizer};
-use object_store::ObjectStore;
 use object_store::path::Path;
 use roaring::RoaringTreemap;
 
-use crate::deletion::{DeletionVector, DeletionVectors, Stored, row_selection, selection_of};
+use crate::deletion::{DeletionVectors, ReadError, row_selection, selection_of};
 use crate::error::DataFileError;
+use crate::stores::Store;
 
 /// What a [`PartitionedFile`] carries when not all of its rows are wanted: those that `only` has (all,
 /// without it) and `without` has not.
@@ -26,24 +26,36 @@ pub(crate) struct ChosenRows {
     pub(crate) without: Option<PlacedVector>,
 }
 
-/// A deletion vector, and where it is unless it is inline.
+/// A deletion vector whose place is known.
 #[derive(Debug)]
 pub(crate) struct PlacedVector {
-    pub(crate) vector: DeletionVector,
-    pub(crate) file: Option<VectorFile>,
+    pub(crate) place: VectorPlace,
+    /// Bytes of the serialised bitmap, with its magic number.
+    pub(crate) size: u32,
+    /// Rows that it has.
+    pub(crate) cardinality: u64,
 }
 
-/// A file of deletion vectors.
-#[derive(Clone)]
-pub(crate) struct VectorFile {
-    pub(crate) store_name: Arc<str>,
-    pub(crate) store: Arc<dyn ObjectStore>,
-    pub(crate) path: Path,
+/// Where the bytes of a deletion vector are.
+#[derive(Debug)]
+pub(crate) enum VectorPlace {
+    /// Here, in base 85.
+    Inline(String),
+    /// At `offset` of a file of vectors.
+    File { store: Arc<Store>, path: Path, offset: u64 },
 }
 
-impl fmt::Debug for VectorFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VectorFile").field("path", &self.path).finish_non_exhaustive()
+impl PlacedVector {
+    /// The rows of the vector.
+    pub(crate) async fn read(&self, vectors: &DeletionVectors) -> Result<Arc<RoaringTreemap>, ReadError> {
+        let Self { place, size, cardinality } = self;
+        match place {
+            VectorPlace::Inline(text) => Ok(vectors.inline(text, *size, *cardinality)?),
+            VectorPlace::File { store, path, offset } => {
+                let store = (&store.name(), &store.objects);
+                vectors.stored(store, path, *offset, *size, *cardinality).await
+            }
+        }
     }
 }
 
@@ -141,20 +153,8 @@ impl SelectRows {
     }
 
     async fn read(&self, table: &str, placed: Option<&PlacedVector>) -> Result<Option<Arc<RoaringTreemap>>> {
-        let Some(PlacedVector { vector, file }) = placed else { return Ok(None) };
-        let rows = match (&vector.stored, file) {
-            (Stored::Inline(text), _) => self
-                .vectors
-                .inline(text, vector.size, vector.cardinality)
-                .map_err(|error| damaged(table, error))?,
-            (Stored::Beside { offset, .. } | Stored::Elsewhere { offset, .. }, Some(file)) => self
-                .vectors
-                .stored((&file.store_name, &file.store), &file.path, *offset, vector.size, vector.cardinality)
-                .await
-                .map_err(|error| damaged(table, error))?,
-            (_, None) => return Err(damaged(table, "a deletion vector without a place")),
-        };
-        Ok(Some(rows))
+        let Some(placed) = placed else { return Ok(None) };
+        placed.read(&self.vectors).await.map(Some).map_err(|error| damaged(table, error))
     }
 }
 

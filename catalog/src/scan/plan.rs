@@ -6,7 +6,7 @@ use datafusion::catalog::Session;
 use datafusion::common::Statistics;
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileScanConfigBuilder, FileSource as _, ParquetSource};
+use datafusion::datasource::physical_plan::{FileScanConfigBuilder, FileSource as _};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
@@ -15,11 +15,10 @@ use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::path::Path;
 
-use super::adapter::LakeAdapterFactory;
 use super::groups::file_groups;
-use super::open::{PlacedVector, VectorFile};
-use super::reader::{LakeReaderFactory, OtherStore};
-use super::source::LakeSource;
+use super::open::{PlacedVector, VectorPlace};
+use super::reader::OtherStore;
+use super::source::{LakeFiles, LakeSource};
 use crate::deletion::{DeletionVector, Stored};
 use crate::error::{DataFileError, LoadError};
 use crate::places::FilePath;
@@ -52,29 +51,24 @@ impl LakeScan {
         options.global.coerce_int96 = Some("us".to_owned());
         options.global.coerce_int96_tz = Some("UTC".to_owned());
 
-        let name = table.shared_name();
-        let store = &table.location.store;
         let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let readers = LakeReaderFactory::new(Arc::clone(&name), Arc::clone(store), footers);
-        let size_hint = options.global.metadata_size_hint;
-        let mut parquet = ParquetSource::new(self.schema)
-            .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(readers));
-        if let Some(size_hint) = size_hint {
-            parquet = parquet.with_metadata_size_hint(size_hint);
-        }
-        if let Some(predicate) = self.predicate {
-            parquet = parquet.with_predicate(predicate);
-        }
-        let source = LakeSource::new(parquet, Arc::clone(&table.log.context.vectors));
+        let files = LakeFiles::new(
+            table.shared_name(),
+            Arc::clone(&table.location.store),
+            table.location.path.clone(),
+            self.file_columns,
+            footers,
+            Arc::clone(&table.log.context.vectors),
+        );
+        let adapter = files.adapter();
+        let source = LakeSource::new(self.schema, options, self.predicate, Arc::new(files));
         let source = source
             .try_pushdown_projection(&self.projection)?
             .ok_or_else(|| DataFusionError::Internal("the Parquet source took no projection".to_owned()))?;
-        let adapter = LakeAdapterFactory { table: name, columns: self.file_columns };
-        let config = FileScanConfigBuilder::new(store.url.clone(), source)
+        let config = FileScanConfigBuilder::new(table.location.store.url.clone(), source)
             .with_file_groups(file_groups(self.files, state.config().target_partitions()))
             .with_statistics(self.statistics)
-            .with_expr_adapter(Some(Arc::new(adapter)))
+            .with_expr_adapter(Some(adapter))
             .with_limit(self.limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
@@ -100,26 +94,21 @@ impl TableSnapshot {
 
     /// The deletion vector with its place. One that cannot be found is an error, not a file without.
     pub(crate) fn place_vector(&self, vector: DeletionVector) -> Result<PlacedVector> {
-        let file = match &vector.stored {
-            Stored::Inline(_) => None,
-            Stored::Beside { path, .. } => Some(FilePath { place: None, path: path.clone() }),
-            Stored::Elsewhere { url, .. } => Some(
-                FilePath::parse(url.as_str(), &self.location.url, &self.log.context.places)
-                    .map_err(|error| self.damaged(error))?,
-            ),
+        let DeletionVector { stored, size, cardinality } = vector;
+        let (file, offset) = match stored {
+            Stored::Inline(text) => {
+                return Ok(PlacedVector { place: VectorPlace::Inline(text), size, cardinality });
+            }
+            Stored::Beside { path, offset } => (FilePath { place: None, path }, offset),
+            Stored::Elsewhere { url, offset } => {
+                let file = FilePath::parse(url.as_str(), &self.location.url, &self.log.context.places)
+                    .map_err(|error| self.damaged(error))?;
+                (file, offset)
+            }
         };
-        let file = file
-            .map(|file| {
-                let (path, other) = self.place(&file)?;
-                let store = other.map_or_else(|| Arc::clone(&self.location.store), |other| other.0);
-                Ok::<_, DataFusionError>(VectorFile {
-                    store_name: store.name(),
-                    store: Arc::clone(&store.objects),
-                    path,
-                })
-            })
-            .transpose()?;
-        Ok(PlacedVector { vector, file })
+        let (path, other) = self.place(&file)?;
+        let store = other.map_or_else(|| Arc::clone(&self.location.store), |other| other.0);
+        Ok(PlacedVector { place: VectorPlace::File { store, path, offset }, size, cardinality })
     }
 
     /// The error of a table whose log can no longer be read.

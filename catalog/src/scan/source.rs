@@ -3,48 +3,188 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::config::ConfigOptions;
+use arrow::datatypes::Schema;
+use datafusion::common::config::{ConfigOptions, TableParquetOptions};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use datafusion_datasource::morsel::Morselizer;
 use object_store::ObjectStore;
+use object_store::path::Path;
 
+use super::adapter::LakeAdapterFactory;
 use super::is_skippable;
 use super::open::LakeMorselizer;
+use super::reader::LakeReaderFactory;
 use crate::deletion::DeletionVectors;
+use crate::shape::FileColumns;
+use crate::stores::Store;
+
+/// What the files of a table are read with. One for all that the engine makes of a scan.
+#[derive(Debug)]
+pub(super) struct LakeFiles {
+    /// `schema.table`, for errors.
+    pub(super) table: Arc<str>,
+    /// The table's store.
+    pub(super) store: Arc<Store>,
+    /// The table's folder in its store.
+    pub(super) folder: Path,
+    readers: Arc<LakeReaderFactory>,
+    adapter: Arc<LakeAdapterFactory>,
+    vectors: Arc<DeletionVectors>,
+}
+
+impl LakeFiles {
+    pub(super) fn new(
+        table: Arc<str>,
+        store: Arc<Store>,
+        folder: Path,
+        columns: Arc<FileColumns>,
+        footers: Arc<FileMetadataCache>,
+        vectors: Arc<DeletionVectors>,
+    ) -> Self {
+        let readers = LakeReaderFactory::new(Arc::clone(&table), Arc::clone(&store), footers);
+        let adapter = LakeAdapterFactory { table: Arc::clone(&table), columns };
+        Self { table, store, folder, readers: Arc::new(readers), adapter: Arc::new(adapter), vectors }
+    }
+
+    /// What a scan of these files has to be configured with.
+    pub(super) fn adapter(&self) -> Arc<dyn PhysicalExprAdapterFactory> {
+        Arc::clone(&self.adapter) as _
+    }
+
+    /// Shapes of the file columns.
+    pub(super) fn columns(&self) -> &FileColumns {
+        &self.adapter.columns
+    }
+}
 
 /// [`ParquetSource`] with deletion vectors.
 ///
 /// Column names are physical ones, as files have them; the projection gives them their advertised
-/// names. All pruning, splitting and ordering is the engine's. There is no protobuf form on purpose:
-/// the engine's own would lose deletion vectors without a word, so a plan travels through
-/// a codec of ours or not at all.
+/// names. All pruning, splitting and ordering is the engine's. `try_to_proto` stays the trait's, which
+/// knows no form: the engine's own would lose deletion vectors without a word, so a plan travels through
+/// [`LakeScanCodec`](super::codec::LakeScanCodec) or not at all.
 #[derive(Clone)]
 pub(crate) struct LakeSource {
     parquet: ParquetSource,
-    vectors: Arc<DeletionVectors>,
+    files: Arc<LakeFiles>,
+    /// The order that row groups are read in as far as bounds tell, where a sort above asked for one.
+    /// The Parquet source knows it, too, and does not say.
+    approximate_order: Option<LexOrdering>,
 }
 
 impl LakeSource {
-    pub(super) fn new(parquet: ParquetSource, vectors: Arc<DeletionVectors>) -> Self {
-        Self { parquet, vectors }
+    /// A source of all columns of `schema`. The predicate is over `schema`, too.
+    pub(super) fn new(
+        schema: TableSchema,
+        options: TableParquetOptions,
+        predicate: Option<Arc<dyn PhysicalExpr>>,
+        files: Arc<LakeFiles>,
+    ) -> Self {
+        let size_hint = options.global.metadata_size_hint;
+        let readers = Arc::clone(&files.readers);
+        let mut parquet = ParquetSource::new(schema)
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(readers);
+        if let Some(size_hint) = size_hint {
+            parquet = parquet.with_metadata_size_hint(size_hint);
+        }
+        if let Some(predicate) = predicate {
+            parquet = parquet.with_predicate(predicate);
+        }
+        Self { parquet, files, approximate_order: None }
+    }
+
+    pub(super) fn files(&self) -> &Arc<LakeFiles> {
+        &self.files
+    }
+
+    pub(super) fn options(&self) -> &TableParquetOptions {
+        self.parquet.table_parquet_options()
+    }
+
+    pub(super) fn approximate_order(&self) -> Option<&LexOrdering> {
+        self.approximate_order.as_ref()
+    }
+
+    /// Whether files are read by the readers of [`Self::files`], and by no others.
+    pub(super) fn has_own_readers(&self) -> bool {
+        let readers = self.parquet.parquet_file_reader_factory();
+        readers.is_some_and(|readers| is_same(readers, &self.files.readers))
+    }
+
+    /// Whether a scan is configured with the adapter of [`Self::files`].
+    pub(super) fn is_adapted_by(&self, adapter: Option<&Arc<dyn PhysicalExprAdapterFactory>>) -> bool {
+        adapter.is_some_and(|adapter| is_same(adapter, &self.files.adapter))
+    }
+
+    /// Columns that a scan gives.
+    pub(super) fn output(&self) -> Result<Schema> {
+        let schema = self.table_schema().table_schema();
+        let projection = self
+            .projection()
+            .ok_or_else(|| DataFusionError::Internal("a Parquet source without a projection".to_owned()))?;
+        projection.project_schema(schema)
+    }
+
+    /// The source with an [approximate order](Self::approximate_order), over its output.
+    pub(super) fn ordered(&self, order: LexOrdering) -> Result<Arc<dyn FileSource>> {
+        let output = EquivalenceProperties::new(Arc::new(self.output()?));
+        let order: Vec<_> = order.into_iter().collect();
+        match self.try_pushdown_sort(&order, &output)? {
+            SortOrderPushdownResult::Inexact { inner } => Ok(inner),
+            _ => Err(DataFusionError::NotImplemented(
+                "an order of row groups that bounds do not tell".to_owned(),
+            )),
+        }
+    }
+
+    /// The same source, made of what it tells of itself.
+    pub(super) fn remade(&self) -> Result<Arc<dyn FileSource>> {
+        let (schema, options) = (self.table_schema().clone(), self.options().clone());
+        let all: Arc<dyn FileSource> =
+            Arc::new(Self::new(schema, options, self.filter(), Arc::clone(&self.files)));
+        let projected = match self.projection() {
+            Some(projection) => all.try_pushdown_projection(projection)?.unwrap_or(all),
+            None => all,
+        };
+        match (&self.approximate_order, projected.downcast_ref::<Self>()) {
+            (Some(order), Some(projected)) => projected.ordered(order.clone()),
+            _ => Ok(projected),
+        }
     }
 
     /// What the engine made of the inner source, wrapped again.
     fn wrap(&self, inner: &Arc<dyn FileSource>) -> Result<Arc<dyn FileSource>> {
+        self.wrap_ordered(inner, self.approximate_order.clone())
+    }
+
+    fn wrap_ordered(
+        &self,
+        inner: &Arc<dyn FileSource>,
+        approximate_order: Option<LexOrdering>,
+    ) -> Result<Arc<dyn FileSource>> {
         let parquet = inner.downcast_ref::<ParquetSource>().ok_or_else(|| {
             DataFusionError::Internal("a Parquet source became another kind of source".to_owned())
         })?;
-        Ok(Arc::new(Self { parquet: parquet.clone(), vectors: Arc::clone(&self.vectors) }))
+        let files = Arc::clone(&self.files);
+        Ok(Arc::new(Self { parquet: parquet.clone(), files, approximate_order }))
     }
+}
+
+/// Whether both are one object, whatever is known of its type.
+fn is_same<A: ?Sized, B>(a: &Arc<A>, b: &Arc<B>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(a), Arc::as_ptr(b))
 }
 
 impl FileSource for LakeSource {
@@ -71,7 +211,7 @@ impl FileSource for LakeSource {
         Ok(Box::new(LakeMorselizer::new(
             inner.into(),
             readers,
-            Arc::clone(&self.vectors),
+            Arc::clone(&self.files.vectors),
             partition,
             self.parquet.metrics().clone(),
         )))
@@ -150,7 +290,8 @@ impl FileSource for LakeSource {
                 SortOrderPushdownResult::Exact { inner: self.wrap(&inner)? }
             }
             SortOrderPushdownResult::Inexact { inner } => {
-                SortOrderPushdownResult::Inexact { inner: self.wrap(&inner)? }
+                let order = LexOrdering::new(order.iter().cloned());
+                SortOrderPushdownResult::Inexact { inner: self.wrap_ordered(&inner, order)? }
             }
             SortOrderPushdownResult::Unsupported => SortOrderPushdownResult::Unsupported,
         })

@@ -68,6 +68,14 @@ impl Store {
         Arc::from(self.url.as_str())
     }
 
+    /// Scheme and authority of the URLs of what it holds: `file://`, `s3://bucket`. Unlike its name this
+    /// says nothing of the settings, and means the same in another process.
+    pub(crate) fn root(&self) -> String {
+        let (scheme, authority) = self.url.as_str().split_once("://").unwrap_or((self.url.as_str(), ""));
+        let (scheme, _) = scheme.split_once('+').unwrap_or((scheme, ""));
+        format!("{scheme}://{}", authority.trim_end_matches('/'))
+    }
+
     /// Leaves the store alone for as long as it took (`took`) to learn that it does not answer: looks at
     /// other stores, which wait for that, come at least as often as the vain ones.
     pub(crate) fn rest(&self, error: LoadError, took: Duration) {
@@ -317,6 +325,11 @@ mod tests {
         assert_eq!(root(stores.locate(&url("s3://lake/silvery")).unwrap()), "s3://lake/");
         assert_eq!(root(stores.locate(&url("file:///data")).unwrap()), "file:///");
         assert_eq!(stores.all().len(), 4, "one store per root");
+        // Elsewhere the settings are other ones.
+        let mut root = |text| stores.locate(&url(text)).unwrap().store.root();
+        assert_eq!(root("s3://lake/silver/a"), "s3://lake");
+        assert_eq!(root("s3://lake/gold"), "s3://lake");
+        assert_eq!(root("file:///data"), "file://");
     }
 
     #[tokio::test]

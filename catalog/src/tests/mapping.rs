@@ -12,7 +12,7 @@ use super::support::{Metadata, TestTable, open, opened, query, reason, try_query
 use crate::data_file_error;
 
 /// A table whose schema is given as the log has it.
-fn mapped(folder: &std::path::Path, mode: &str, fields: &Value, partitions: &[&str]) -> TestTable {
+pub(super) fn mapped(folder: &std::path::Path, mode: &str, fields: &Value, partitions: &[&str]) -> TestTable {
     let mut t = TestTable::create_with(folder.join("t"), Schema::empty(), partitions, &Metadata::default());
     t.commit(&[
         json!({"protocol": {
@@ -35,26 +35,26 @@ fn metadata(mode: &str, fields: &Value, partitions: &[&str]) -> Value {
     }})
 }
 
-fn field(name: &str, data_type: impl Into<Value>, id: i64, physical: &str) -> Value {
+pub(super) fn field(name: &str, data_type: impl Into<Value>, id: i64, physical: &str) -> Value {
     json!({"name": name, "type": data_type.into(), "nullable": true, "metadata": {
         "delta.columnMapping.id": id, "delta.columnMapping.physicalName": physical,
     }})
 }
 
-fn with_id(field: Field, id: i64) -> Field {
+pub(super) fn with_id(field: Field, id: i64) -> Field {
     field.with_metadata(HashMap::from([("PARQUET:field_id".to_owned(), id.to_string())]))
 }
 
-fn batch(columns: Vec<(Field, ArrayRef)>) -> RecordBatch {
+pub(super) fn batch(columns: Vec<(Field, ArrayRef)>) -> RecordBatch {
     let (fields, arrays): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
 }
 
-fn longs(name: &str, values: &[i64]) -> (Field, ArrayRef) {
+pub(super) fn longs(name: &str, values: &[i64]) -> (Field, ArrayRef) {
     (Field::new(name, DataType::Int64, true), Arc::new(Int64Array::from(values.to_vec())))
 }
 
-fn texts(name: &str, values: &[&str]) -> (Field, ArrayRef) {
+pub(super) fn texts(name: &str, values: &[&str]) -> (Field, ArrayRef) {
     (Field::new(name, DataType::Utf8, true), Arc::new(StringArray::from(values.to_vec())))
 }
 

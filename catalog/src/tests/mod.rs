@@ -10,6 +10,7 @@
 )]
 
 mod annotations;
+mod codec;
 mod control;
 mod damage;
 mod deletion;

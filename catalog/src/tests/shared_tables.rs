@@ -11,7 +11,7 @@ use super::support::{open, session};
 use crate::{LakeCatalog, TableState, data_file_error};
 
 /// The shared tables sit beside the repository.
-fn shared() -> PathBuf {
+pub(super) fn shared() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/delta-tables");
     assert!(
         folder.is_dir(),

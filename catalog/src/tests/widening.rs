@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use super::support::{Metadata, TestTable, open, opened, query, try_query};
 use crate::data_file_error;
 
-fn widened(name: &str, from: &str, to: &str) -> Value {
+pub(super) fn widened(name: &str, from: &str, to: &str) -> Value {
     json!({"name": name, "type": to, "nullable": true, "metadata": {
         "delta.typeChanges": [{"fromType": from, "toType": to}],
     }})
 }
 
-fn table(folder: &std::path::Path, fields: &Value) -> TestTable {
+pub(super) fn table(folder: &std::path::Path, fields: &Value) -> TestTable {
     let mut t = TestTable::create_with(folder.join("t"), Schema::empty(), &[], &Metadata::default());
     t.commit(&[
         json!({"protocol": {
@@ -38,7 +38,7 @@ fn table(folder: &std::path::Path, fields: &Value) -> TestTable {
     t
 }
 
-fn batch(columns: Vec<(&str, DataType, ArrayRef)>) -> RecordBatch {
+pub(super) fn batch(columns: Vec<(&str, DataType, ArrayRef)>) -> RecordBatch {
     let (fields, arrays): (Vec<_>, Vec<_>) =
         columns.into_iter().map(|(name, kind, array)| (Field::new(name, kind, true), array)).unzip();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
