@@ -57,6 +57,11 @@ impl Data {
         Ok(Self { root })
     }
 
+    /// The folder of everything of this scale.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The folder whose children are the Delta tables.
     #[must_use]
     pub fn lake(&self) -> PathBuf {

@@ -63,10 +63,13 @@ pub struct Lake {
 impl Lake {
     /// Puts together what the service is made of.
     pub async fn open(data: &Data, options: &EngineOptions) -> Result<Self> {
+        Self::open_folder(&data.lake(), options).await
+    }
+
+    /// The same over the tables in `folder`.
+    pub(crate) async fn open_folder(folder: &Path, options: &EngineOptions) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let Ok(location) = Url::from_directory_path(data.lake()) else {
-            bail!("the data's path is not absolute")
-        };
+        let Ok(location) = Url::from_directory_path(folder) else { bail!("the data's path is not absolute") };
         let catalog = LakeCatalog::open(CatalogOptions {
             roots: vec![LayerRoot { schema: SCHEMA.to_owned(), location }],
             ..CatalogOptions::default()

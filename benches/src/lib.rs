@@ -5,6 +5,7 @@
 //! - [`plain`]: the same statements through DataFusion alone
 //! - [`answer`], [`check`]: are the answers the same?
 //! - [`overhead`]: what do the policies cost?
+//! - [`skipping`]: which files are opened?
 //! - [`lake`]: tables of very many files, catalogs of very many tables, deletion vectors
 //!
 //! `policies.yaml` and `views.sql` in `tpch/` say the same thing twice: once as policies, once by hand.
@@ -21,5 +22,6 @@ pub mod overhead;
 pub mod plain;
 pub mod queries;
 pub mod report;
+pub mod skipping;
 mod statistics;
 mod tables;

@@ -80,6 +80,11 @@ impl Plain {
         Ok(self.context.sql(sql).await?.execute_stream().await?)
     }
 
+    /// The number of rows of a table.
+    pub(crate) async fn count(&self, table: &str) -> Result<usize> {
+        Ok(self.context.table(table).await?.count().await?)
+    }
+
     /// All rows.
     pub async fn answer(&self, sql: &str) -> Result<Answer> {
         let rows = self.stream(sql).await?;

@@ -43,7 +43,7 @@ const fn range(
 }
 
 /// By hand, from the texts of the queries. One that is not here needs all files.
-const RANGES: [Range; 15] = [
+const RANGES: [Range; 13] = [
     range(1, "lineitem", "l_shipdate", ALWAYS, "1998-09-03"),
     range(3, "orders", "o_orderdate", ALWAYS, "1995-03-15"),
     range(3, "lineitem", "l_shipdate", "1995-03-16", NEVER),
@@ -57,9 +57,6 @@ const RANGES: [Range; 15] = [
     range(14, "lineitem", "l_shipdate", "1995-09-01", "1995-10-01"),
     range(15, "lineitem", "l_shipdate", "1996-01-01", "1996-04-01"),
     range(20, "lineitem", "l_shipdate", "1994-01-01", "1995-01-01"),
-    // These name no dates of their own: all files.
-    range(17, "lineitem", "l_shipdate", ALWAYS, NEVER),
-    range(18, "orders", "o_orderdate", ALWAYS, NEVER),
 ];
 
 /// One scan of a clustered table.
@@ -80,7 +77,9 @@ pub struct Scan {
 /// Runs all queries as an analyst under row filters and masks, and counts.
 pub async fn measure(data: &Data, options: &EngineOptions) -> Result<Vec<Scan>> {
     let lake = clustered(data, options).await?;
-    let session = Lake::open_folder(&lake, options).await?.session(Person::Operator).await?;
+    // In more than one, a file that is cut in two counts twice.
+    let options = EngineOptions { target_partitions: 1, ..*options };
+    let session = Lake::open_folder(&lake, &options).await?.session(Person::Operator).await?;
     let mut scans = Vec::new();
     for query in &QUERIES {
         let plan = session.plan(&format!("analyze {}", query.text)).await?;

@@ -9,6 +9,7 @@ use lakeward_benches::data::Data;
 use lakeward_benches::engine::EngineOptions;
 use lakeward_benches::governed::{Lake, Person};
 use lakeward_benches::plain::Plain;
+use lakeward_benches::skipping;
 
 /// Small enough for every run of the tests, large enough that every query finds something and sees the policies.
 const SCALE: f64 = 0.1;
@@ -45,4 +46,15 @@ async fn without_policies_all_answers_are_others() {
     let findings = findings(Person::Steward).await;
     assert_eq!(findings.len(), 22);
     assert_eq!(numbers(findings.iter().filter(|finding| finding.difference.is_none())), Vec::<u8>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_file_is_opened_that_statistics_rule_out() {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tpch");
+    let data = Data::ensure(&target, SCALE).await.unwrap();
+    let scans = skipping::measure(&data, &EngineOptions::default()).await.unwrap();
+    assert!(scans.iter().any(|scan| scan.needed * 20 < scan.files), "some query needs few files");
+    for scan in scans {
+        assert!(scan.opened <= scan.needed, "{scan:?}");
+    }
 }

@@ -14,6 +14,7 @@ use lakeward_benches::overhead::measure;
 use lakeward_benches::plain::Plain;
 use lakeward_benches::queries::{QUERIES, Query};
 use lakeward_benches::report::{self, Setting};
+use lakeward_benches::skipping;
 
 /// TPC-H over governed Delta tables.
 #[derive(Debug, Parser)]
@@ -47,6 +48,8 @@ enum Command {
         #[arg(long)]
         limit: Option<f64>,
     },
+    /// Count the files that the queries open over tables clustered by date
+    Files,
     /// Print both plans of a query
     Plan {
         /// Its number
@@ -103,6 +106,7 @@ async fn main() -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Files => run_files(&data, &engine).await,
         Command::Plan { query: number } => {
             let text = query(number)?.text;
             println!("-- governed\n{}", lake.session(Person::Operator).await?.plan(text).await?);
@@ -123,6 +127,20 @@ async fn main() -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// No file is opened that the log's statistics rule out.
+async fn run_files(data: &Data, engine: &EngineOptions) -> Result<ExitCode> {
+    let scans = skipping::measure(data, engine).await?;
+    for scan in &scans {
+        println!(
+            "q{:<3} {:<9} {:>3} of {} files opened, {} needed",
+            scan.query, scan.table, scan.opened, scan.files, scan.needed
+        );
+    }
+    let in_vain: usize = scans.iter().map(|scan| scan.opened.saturating_sub(scan.needed)).sum();
+    println!("{} scans, {in_vain} files opened that statistics rule out", scans.len());
+    Ok(if in_vain == 0 && !scans.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn query(number: u8) -> Result<&'static Query> {
