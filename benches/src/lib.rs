@@ -6,6 +6,7 @@
 //! - [`answer`], [`check`]: are the answers the same?
 //! - [`overhead`]: what do the policies cost?
 //! - [`lake`]: tables of very many files, catalogs of very many tables, deletion vectors
+//! - [`written`]: tables of Lakeward's own writer, for other readers
 //!
 //! `policies.yaml` and `views.sql` in `tpch/` say the same thing twice: once as policies, once by hand.
 
@@ -23,3 +24,4 @@ pub mod queries;
 pub mod report;
 mod statistics;
 mod tables;
+pub mod written;
