@@ -7,6 +7,7 @@
 //! - [`overhead`]: what do the policies cost?
 //! - [`skipping`]: which files are opened?
 //! - [`lake`]: tables of very many files, catalogs of very many tables, deletion vectors
+//! - [`written`]: tables of Lakeward's own writer, for other readers
 //!
 //! `policies.yaml` and `views.sql` in `tpch/` say the same thing twice: once as policies, once by hand.
 
@@ -25,3 +26,4 @@ pub mod report;
 pub mod skipping;
 mod statistics;
 mod tables;
+pub mod written;

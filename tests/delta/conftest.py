@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hand
+import own_tables
 import pytest
 import rs_tables
 from lake import STEWARD, make_configuration, table_name
@@ -13,7 +14,7 @@ from server import REPOSITORY, Server, environment
 
 HERE = Path(__file__).parent
 # Layers by who wrote them, and the tables in each.
-WRITTEN = {"sail": SAIL_TABLES, "rs": rs_tables.TABLES, "hand": hand.TABLES}
+WRITTEN = {"sail": SAIL_TABLES, "rs": rs_tables.TABLES, "hand": hand.TABLES, "own": own_tables.TABLES}
 NAMES = [f"{writer}.{name}" for writer, tables in WRITTEN.items() for name in tables]
 
 # Tables of many writers, beside the repository.
@@ -52,7 +53,7 @@ def shared(tmp_path_factory):
 
 @dataclass(frozen=True)
 class Written:
-    """Tables of three writers, and how pysail read its own."""
+    """Tables of four writers, and how pysail read its own and ours."""
 
     folder: Path
     read_by_sail: Path
@@ -68,8 +69,9 @@ def written(tmp_path_factory):
     folder, read_by_sail = tmp_path_factory.mktemp("written"), tmp_path_factory.mktemp("read-by-sail")
     for writer in WRITTEN:
         (folder / writer).mkdir()
+    own_tables.write_all(folder / "own")
     sail = subprocess.Popen(
-        [sys.executable, "-W", "ignore", HERE / "sail_tables.py", folder / "sail", read_by_sail],
+        [sys.executable, "-W", "ignore", HERE / "sail_tables.py", folder / "sail", read_by_sail, folder / "own"],
         env=environment({"RUST_LOG": "off"}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,6 +1,8 @@
 """Delta tables written by PyPI pysail, and how pysail reads them back.
 
-usage: sail_tables.py <folder for tables> <folder for what pysail reads, as Arrow files>
+usage: sail_tables.py <folder for tables> <folder for what pysail reads, as Arrow files> <folder of others' tables>
+
+Of others' tables it reads every version: <table>.<version>.arrow, or .txt with the error where it does not.
 
 Run as a program, so that the Spark client's threads and warnings stay away from the tests.
 """
@@ -371,11 +373,28 @@ def rename_nested(kind: dict, old: str, new: str) -> dict:
 BY_HAND = {"nested": nested, "evolved": evolved, "renamed": renamed}
 
 
-def main(folder: Path, read: Path):
+def write_arrow(path: Path, table):
+    import pyarrow as pa
+
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def read_versions(spark, table: Path, read: Path):
+    newest = max(int(path.stem) for path in table.glob("_delta_log/*.json") if path.stem.isdigit())
+    for version in range(newest + 1):
+        name = f"{table.name}.{version}"
+        try:
+            found = spark.read.format("delta").option("versionAsOf", version).load(str(table)).toArrow()
+        except Exception as error:
+            (read / f"{name}.txt").write_text(str(error))
+        else:
+            write_arrow(read / f"{name}.arrow", found)
+
+
+def main(folder: Path, read: Path, others: Path):
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
-
-    import pyarrow as pa
 
     server = SparkConnectServer()
     server.start(background=True)
@@ -392,12 +411,13 @@ def main(folder: Path, read: Path):
             found = spark.read.format("delta").load(location).toArrow()
         except Exception as error:
             raise RuntimeError(f"{name}: {error}") from error
-        with pa.OSFile(str(read / f"{name}.arrow"), "wb") as sink, pa.ipc.new_file(sink, found.schema) as writer:
-            writer.write_table(found)
+        write_arrow(read / f"{name}.arrow", found)
+    for table in sorted(others.iterdir()):
+        read_versions(spark, table, read)
     spark.stop()
     server.stop()
 
 
 if __name__ == "__main__":
     os.environ.setdefault("RUST_LOG", "off")
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:]))

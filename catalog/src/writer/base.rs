@@ -52,6 +52,11 @@ impl Base {
         self.state.log_data().iter().map(|file| (file.object_store_path(), base_file(&file))).collect()
     }
 
+    /// In partition order.
+    pub(super) fn partition_columns(&self) -> &[String] {
+        self.state.metadata().partition_columns()
+    }
+
     pub(super) fn property(&self, key: &str) -> Option<&str> {
         self.state.metadata().configuration().get(key).map(String::as_str)
     }

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use delta_kernel::actions::deletion_vector::DeletionVectorDescriptor;
+use delta_kernel::schema::StructType;
 use object_store::path::Path;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::WriteId;
 use super::location::TableLocation;
 use super::manifest::vector_file;
+use super::{WriteId, bounds};
 
 /// Key of our own notes in a commit's `commitInfo`.
 const NOTES: &str = "lakeward";
@@ -98,6 +99,16 @@ impl Draft {
                     *value = Value::from(REDACTED);
                 }
             }
+        }
+    }
+
+    /// Takes bounds out of the statistics that are not exact.
+    pub(super) fn correct_statistics(&mut self, schema: &StructType) {
+        for action in &mut self.actions {
+            let Some(Value::Object(add)) = action.get_mut("add") else { continue };
+            let Some(stats) = add.get("stats").and_then(Value::as_str) else { continue };
+            let stats = bounds::exact(stats, schema).map_or(Value::Null, Value::from);
+            add.insert("stats".to_owned(), stats);
         }
     }
 

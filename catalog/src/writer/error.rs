@@ -5,6 +5,7 @@ use std::error::Error;
 use deltalake_core::DeltaTableError;
 use deltalake_core::kernel::transaction::TransactionError;
 
+use super::partitions;
 use crate::control::{ControlError, LeaseError, PinError, RetentionError};
 
 /// What the engine says of rows that break a constraint, before it shows them.
@@ -164,6 +165,9 @@ impl WriteError {
             // The engine checks constraints while it runs and passes on a text only.
             DeltaTableError::Generic(text) if text.contains(VALIDATION_FAILED) => {
                 Self::InvalidRows { location, source: text.into() }
+            }
+            other if other.to_string().contains(partitions::REFUSED) => {
+                Self::InvalidRows { location, source: Box::new(other) }
             }
             other => Self::Engine { location, source: Box::new(other) },
         }

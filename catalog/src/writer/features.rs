@@ -67,6 +67,9 @@ pub(super) fn check(base: &Base, kind: Kind) -> Option<String> {
     if let Some(reason) = check_struct(base.state().schema().as_ref()) {
         return Some(reason);
     }
+    if let Some(reason) = check_partitions(base.state().schema().as_ref(), base.partition_columns()) {
+        return Some(reason);
+    }
     if base.enabled("delta.enableChangeDataFeed") && matches!(kind, Kind::Update | Kind::Merge) {
         return Some(format!(
             "change data feed (delta.enableChangeDataFeed): the change data of {} would be incomplete; \
@@ -100,6 +103,16 @@ pub(super) fn check_property(key: &str, value: &str) -> Option<String> {
         _ => key.starts_with("delta.feature.") || key.starts_with("delta.coordinatedCommits"),
     };
     refused.then(|| format!("table property {key} = {value} is not supported"))
+}
+
+/// Why a table with these partition columns is not written.
+///
+/// The engine escapes binary values twice, so that they are read back as the text of their escapes.
+pub(super) fn check_partitions(schema: &StructType, columns: &[String]) -> Option<String> {
+    let binary = columns.iter().find(|column| {
+        schema.field(column.as_str()).is_some_and(|field| field.data_type() == &DataType::BINARY)
+    });
+    binary.map(|column| format!("partition column {column} of type binary"))
 }
 
 fn check_struct(fields: &StructType) -> Option<String> {

@@ -27,7 +27,7 @@ use super::draft::Draft;
 use super::location::TableLocation;
 use super::put::{PutError, put_commit};
 use super::rules::{self, Checked, Kind};
-use super::{Commit, WriteError, WriteId, durable};
+use super::{Commit, WriteError, WriteId, durable, partitions};
 use crate::control::Lease;
 
 /// What one commit may be.
@@ -155,6 +155,9 @@ impl Gate {
         };
         let name = Uuid::new_v4();
         draft.redact();
+        if let Some(base) = &permit.base {
+            draft.correct_statistics(base.state().schema().as_ref());
+        }
         draft.sign(&permit.id, fencing, name, Utc::now().timestamp_millis());
         let bytes = match draft.encode() {
             Ok(bytes) => bytes,
@@ -208,6 +211,12 @@ impl Gate {
         let draft = Draft::parse(commit).map_err(|reason| Passed::Failed(self.refused(reason)))?;
         let checked = rules::check(permit.kind, &draft, permit.base.as_ref(), &self.table)
             .map_err(|reason| Passed::Failed(self.refused(reason)))?;
+        let rewritten = permit.kind != Kind::Overwrite && !checked.adds.is_empty();
+        if rewritten && draft.actions("remove").any(partitions::has_refused) {
+            let location = self.table.name().to_owned();
+            let feature = "rewriting rows whose partition value is the text that stands for NULL".to_owned();
+            return Err(Passed::Failed(WriteError::Unsupported { location, feature }));
+        }
         Ok((draft, checked))
     }
 

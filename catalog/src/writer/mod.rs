@@ -6,6 +6,7 @@
 //! promised and why.
 
 mod base;
+mod bounds;
 mod checkpoint;
 mod contents;
 mod draft;
@@ -18,6 +19,7 @@ mod location;
 mod manifest;
 mod operations;
 mod options;
+mod partitions;
 mod put;
 mod request;
 mod rules;

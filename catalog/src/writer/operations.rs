@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
 use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
@@ -23,7 +23,7 @@ use super::run::PlanError;
 use super::session::{check_immutable, file_properties, hide_loose_bounds};
 use super::{
     CreateTable, Merge, MergeClause, Optimise, Rows, TableWriter, Update, WriteError, WriteId, WriteOutcome,
-    features,
+    features, partitions,
 };
 
 /// Alias of a merge's rows.
@@ -64,6 +64,9 @@ impl TableWriter {
             return Err(WriteError::InvalidRequest(format!(
                 "partition column {missing} is not in the schema"
             )));
+        }
+        if let Some(feature) = features::check_partitions(&schema, &table.partition_by) {
+            return Err(WriteError::Unsupported { location: self.table.name().to_owned(), feature });
         }
         let (schema, table) = (&schema, &table);
         self.write(id, Kind::Create, |target, _session| async move {
@@ -155,6 +158,7 @@ impl TableWriter {
         }
         self.write(id, Kind::Update, |table, session| async move {
             check_columns(&table, &update.set)?;
+            let target = Target::of(&table)?;
             let predicate = update.predicate.clone();
             let predicate = predicate.map(|predicate| exactly(predicate, &table, None)).transpose()?;
             let mut builder = table
@@ -167,7 +171,8 @@ impl TableWriter {
                 builder = builder.with_predicate(predicate);
             }
             for (column, value) in &update.set {
-                builder = builder.with_update(Column::from_name(column), value.clone());
+                let value = target.checked(value.clone(), column);
+                builder = builder.with_update(Column::from_name(column), value);
             }
             builder.await?;
             Ok(())
@@ -198,6 +203,7 @@ impl TableWriter {
             for clause in &merge.clauses {
                 check_columns(&table, clause.parts().1)?;
             }
+            let target = Target::of(&table)?;
             let on = exactly(merge.on.clone(), &table, Some(TARGET))?;
             let source = DataFrame::new(session.as_ref().clone(), source.clone());
             let mut builder = table
@@ -209,7 +215,7 @@ impl TableWriter {
                 .with_writer_properties(file_properties())
                 .with_commit_properties(commit(0));
             for clause in &merge.clauses {
-                builder = add_clause(builder, clause)?;
+                builder = add_clause(builder, clause, &target)?;
             }
             builder.await?;
             Ok(())
@@ -243,6 +249,25 @@ impl TableWriter {
     }
 }
 
+/// What new values must fit.
+struct Target {
+    schema: SchemaRef,
+    partitions: Vec<String>,
+}
+
+impl Target {
+    fn of(table: &DeltaTable) -> Result<Self, PlanError> {
+        let state = table.snapshot()?;
+        let partitions = state.metadata().partition_columns().to_vec();
+        Ok(Self { schema: state.snapshot().arrow_schema(), partitions })
+    }
+
+    /// See [`partitions::checked`].
+    fn checked(&self, value: Expr, column: &str) -> Expr {
+        partitions::checked(value, column, &self.partitions, &self.schema)
+    }
+}
+
 /// See [`hide_loose_bounds`].
 fn exactly(predicate: Expr, table: &DeltaTable, alias: Option<&str>) -> Result<Expr, PlanError> {
     let schema = table.snapshot()?.snapshot().arrow_schema();
@@ -256,7 +281,7 @@ async fn write_rows(
     mode: SaveMode,
     retries: usize,
 ) -> Result<(), PlanError> {
-    let rows = in_order(rows, table.snapshot()?.snapshot().arrow_schema().as_ref())?;
+    let rows = in_order(rows, &Target::of(&table)?)?;
     let session: Arc<dyn Session> = session;
     table
         .write([])
@@ -271,8 +296,9 @@ async fn write_rows(
 }
 
 /// Rows with the columns of `table` in its order, null where they have none. The engine casts.
-fn in_order(rows: LogicalPlan, table: &Schema) -> Result<LogicalPlan, PlanError> {
+fn in_order(rows: LogicalPlan, target: &Target) -> Result<LogicalPlan, PlanError> {
     let wrong = |error: DataFusionError| PlanError::Engine(error.into());
+    let table = target.schema.as_ref();
     let given = Arc::clone(rows.schema());
     let unknown = given.fields().iter().find(|field| table.field_with_name(field.name()).is_err());
     if let Some(unknown) = unknown {
@@ -282,7 +308,10 @@ fn in_order(rows: LogicalPlan, table: &Schema) -> Result<LogicalPlan, PlanError>
     let mut columns = Vec::with_capacity(table.fields().len());
     for field in table.fields() {
         let value = match given.index_of_column_by_name(None, field.name()) {
-            Some(index) => Expr::Column(Column::from(given.qualified_field(index))),
+            Some(index) => {
+                let value = Expr::Column(Column::from(given.qualified_field(index)));
+                target.checked(value, field.name())
+            }
             None => lit(ScalarValue::try_new_null(field.data_type()).map_err(wrong)?),
         };
         columns.push(value.alias(field.name()));
@@ -316,20 +345,24 @@ impl MergeClause {
     }
 }
 
-fn add_clause(builder: MergeBuilder, clause: &MergeClause) -> Result<MergeBuilder, PlanError> {
+fn add_clause(
+    builder: MergeBuilder,
+    clause: &MergeClause,
+    target: &Target,
+) -> Result<MergeBuilder, PlanError> {
     use deltalake_core::operations::merge::{DeleteBuilder, InsertBuilder, UpdateBuilder};
     let (condition, values) = clause.parts();
     let update = |builder: UpdateBuilder| {
         let builder = condition.iter().fold(builder, |builder, c| builder.predicate((*c).clone()));
         values.iter().fold(builder, |builder, (column, value)| {
-            builder.update(Column::from_name(column), value.clone())
+            builder.update(Column::from_name(column), target.checked(value.clone(), column))
         })
     };
     let insert = |builder: InsertBuilder| {
         let builder = condition.iter().fold(builder, |builder, c| builder.predicate((*c).clone()));
-        values
-            .iter()
-            .fold(builder, |builder, (column, value)| builder.set(Column::from_name(column), value.clone()))
+        values.iter().fold(builder, |builder, (column, value)| {
+            builder.set(Column::from_name(column), target.checked(value.clone(), column))
+        })
     };
     let delete =
         |builder: DeleteBuilder| condition.iter().fold(builder, |builder, c| builder.predicate((*c).clone()));

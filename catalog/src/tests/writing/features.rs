@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Int32Array, Int64Array, RecordBatch};
+use arrow::array::{
+    ArrayRef, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StructArray,
+};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::logical_expr::{col, lit};
 use parquet::arrow::ArrowWriter;
@@ -120,6 +122,31 @@ async fn what_columns_and_properties_ask_for_is_refused() {
     assert_refused(version(4), &generated, "generated columns (column v)").await;
     let widened = column(json!({"delta.typeChanges": [{"fromType": "integer", "toType": "long"}]}));
     assert_refused(version(2), &widened, "type widening").await;
+}
+
+/// The engine writes their values so that they are read back as others.
+#[tokio::test]
+async fn binary_partition_columns_are_refused() {
+    let lake = Lake::new().await;
+    let writer = lake.writer().await;
+    let binary = |nullable| Field::new("v", DataType::Binary, nullable);
+    let schema = Schema::new(vec![Field::new("id", DataType::Int64, true), binary(true)]);
+    let table = CreateTable {
+        schema: Arc::new(schema.clone()),
+        partition_by: vec!["v".to_owned()],
+        name: None,
+        description: None,
+        properties: Default::default(),
+    };
+    let refused = writer.create(&id("app", 1), table).await.unwrap_err();
+    assert!(refused.to_string().contains("partition column v of type binary"), "{refused}");
+
+    let mut table = TestTable::create(lake.table(), schema, &["v"]);
+    table.commit(&[]);
+    for (operation, outcome) in all(&writer).await {
+        let error = outcome.expect_err(operation);
+        assert!(matches!(error, WriteError::Unsupported { .. }), "{operation}: {error:?}");
+    }
 }
 
 #[tokio::test]
@@ -449,4 +476,70 @@ async fn change_data_is_complete_or_refused() {
             "4 delete 4",
         ]
     );
+}
+
+/// The engine would write it as NULL.
+#[tokio::test]
+async fn the_text_that_stands_for_null_is_refused_as_a_partition_value() {
+    const TEXT: &str = "__HIVE_DEFAULT_PARTITION__";
+    let lake = Lake::with_rows(&[&[(1, 1, "a")]]).await;
+    let writer = lake.writer().await;
+    let mut merge = merge();
+    merge.clauses =
+        vec![MergeClause::MatchedUpdate { condition: None, set: vec![("part".to_owned(), lit(TEXT))] }];
+    let update = Update { predicate: None, set: vec![("part".to_owned(), lit(TEXT))] };
+    for (operation, outcome) in [
+        ("append", writer.append(&id("app", 1), &rows(&[(2, 2, "a"), (3, 3, TEXT)])).await),
+        ("overwrite", writer.overwrite(&id("app", 2), &rows(&[(3, 3, TEXT)])).await),
+        ("update", writer.update(&id("app", 3), &update).await),
+        ("merge", writer.merge(&id("app", 4), &merge).await),
+    ] {
+        let error = outcome.expect_err(operation);
+        assert!(matches!(error, WriteError::InvalidRows { .. }), "{operation}: {error:?}");
+    }
+    assert_eq!(lake.read().await, spelled(&[(1, 1, "a")]));
+
+    // Another writer may have it: its rows are not rewritten.
+    let lake = Lake::new().await;
+    let schema = super::support::schema().as_ref().clone();
+    let mut table = TestTable::create(lake.table(), schema, &["part"]);
+    let writer = lake.writer().await;
+    let file = table.add("x.parquet", json!({"part": TEXT}), &batch(&[(7, 7, TEXT), (8, 8, TEXT)]));
+    table.commit(&[file]);
+    let error = writer.delete(&id("app", 5), Some(col("id").eq(lit(7_i64)))).await.unwrap_err();
+    assert!(matches!(error, WriteError::Unsupported { .. }), "{error:?}");
+    assert_eq!(lake.read().await, spelled(&[(7, 7, TEXT), (8, 8, TEXT)]));
+}
+
+/// Bounds that the engine rounds, cuts or takes without NaN are not in the log.
+#[tokio::test]
+async fn statistics_have_only_exact_bounds() {
+    let lake = Lake::new().await;
+    let writer = lake.writer().await;
+    let large: ArrayRef = Arc::new(
+        Decimal128Array::from_iter_values([10_i128.pow(37)]).with_precision_and_scale(38, 0).unwrap(),
+    );
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int64Array::from(vec![7]))),
+        ("d", Arc::new(Float64Array::from(vec![f64::NAN]))),
+        ("n", Arc::clone(&large)),
+        ("s", Arc::new(StructArray::from(RecordBatch::try_from_iter([("n", large)]).unwrap()))),
+    ];
+    let rows = RecordBatch::try_from_iter(columns).unwrap();
+    let table = CreateTable {
+        schema: rows.schema(),
+        partition_by: Vec::new(),
+        name: None,
+        description: None,
+        properties: Default::default(),
+    };
+    writer.create(&id("app", 1), table).await.unwrap();
+    writer.append(&id("app", 2), &Rows::Batches(vec![rows])).await.unwrap();
+    let commit = lake.commit(1);
+    let add = commit.iter().find_map(|action| action.get("add")).unwrap();
+    let stats: Value = serde_json::from_str(add["stats"].as_str().unwrap()).unwrap();
+    assert_eq!(stats["numRecords"], 1);
+    for bounds in ["minValues", "maxValues"] {
+        assert_eq!(stats[bounds], json!({"id": 7, "s": {}}), "{bounds}");
+    }
 }
