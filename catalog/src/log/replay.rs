@@ -1,6 +1,7 @@
 //! Log replay into a [`FileIndex`].
 
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use delta_kernel::Engine;
 use delta_kernel::cancellation::CancellationTokenRef;
@@ -13,6 +14,9 @@ use crate::error::LoadError;
 use crate::index::{FileIndex, FileKey, IndexBuilder, Site};
 use crate::places::Places;
 
+/// Batches of a log that wait to be indexed.
+const BATCHES_AHEAD: usize = 2;
+
 /// Every file of the snapshot's version.
 pub(super) fn full(
     snapshot: &SnapshotRef,
@@ -22,11 +26,35 @@ pub(super) fn full(
     stop: &CancellationTokenRef,
 ) -> Result<FileIndex, LoadError> {
     let scan = scan(snapshot, Some(stop))?;
-    let mut files = IndexBuilder::new(definition, Site { table: snapshot.table_root(), places });
-    for batch in scan.scan_metadata(engine)? {
-        push(&mut files, batch?)?;
-    }
-    files.finish()
+    let batches = scan.scan_metadata(engine)?;
+    // The kernel parses one batch while the one before goes into the index.
+    std::thread::scope(|scope| {
+        let (send, receive) = sync_channel::<ScanMetadata>(BATCHES_AHEAD);
+        let site = Site { table: snapshot.table_root(), places };
+        let building = scope.spawn(move || {
+            let mut files = IndexBuilder::new(definition, site);
+            for batch in receive {
+                push(&mut files, batch)?;
+            }
+            files.finish()
+        });
+        let mut read = Ok(());
+        for batch in batches {
+            match batch.map(|batch| send.send(batch)) {
+                Ok(Ok(())) => {}
+                // Nobody receives any more: the builder says why.
+                Ok(Err(_)) => break,
+                Err(error) => {
+                    read = Err(error);
+                    break;
+                }
+            }
+        }
+        drop(send);
+        let built = building.join();
+        read?;
+        built.map_err(|_| LoadError::Broken("the log replay failed on this log".to_owned()))?
+    })
 }
 
 /// The base index with the files that the commits after `base_version` removed and added, reading
