@@ -84,10 +84,15 @@ impl LakeCatalog {
     /// wrong with the configuration as a whole is an error.
     pub async fn open(options: CatalogOptions) -> Result<Arc<Self>, CatalogError> {
         let (roots, tables, settings) = (options.roots, options.tables, options.stores);
+        let copies = options.copies;
         // Clients of stores read certificates from disk.
         let opening = tokio::task::spawn_blocking(move || {
             let mut stores = Stores::new(settings);
-            Sources::open(&roots, &tables, &mut stores).map(|sources| (sources, stores))
+            let sources = Sources::open(&roots, &tables, &mut stores)?;
+            for folder in &copies {
+                stores.locate(folder)?;
+            }
+            Ok::<_, CatalogError>((sources, stores))
         });
         let (sources, stores) = opening.await.map_err(|_| CatalogError::NotOpened)??;
         let mut annotations = BTreeMap::new();
@@ -142,6 +147,11 @@ impl LakeCatalog {
     /// Stores to register in an execution runtime, by URL.
     pub fn object_stores(&self) -> Vec<(Url, Arc<dyn ObjectStore>)> {
         self.stores.all()
+    }
+
+    /// The folder at `url`, if it is in a store that the configuration names.
+    pub(crate) fn locate(&self, url: &Url) -> Option<Location> {
+        self.stores.find(url)
     }
 
     /// Layers that could not be listed at the last look, by schema, each with the reason. For operators:

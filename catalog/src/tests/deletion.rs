@@ -25,7 +25,7 @@ fn schema() -> Schema {
 }
 
 /// Rows `ids`, in row groups of 100 rows.
-fn add(t: &TestTable, path: &str, ids: std::ops::Range<i64>) -> Value {
+pub(super) fn add(t: &TestTable, path: &str, ids: std::ops::Range<i64>) -> Value {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(ids.clone())),
         Arc::new(StringArray::from_iter_values(ids.clone().map(|id| format!("t{id}")))),
@@ -59,7 +59,7 @@ fn body(removed: &RoaringTreemap) -> Vec<u8> {
 }
 
 /// Writes vectors into one file and gives their descriptors.
-fn stored(t: &TestTable, vectors: &[RoaringTreemap]) -> Vec<Value> {
+pub(super) fn stored(t: &TestTable, vectors: &[RoaringTreemap]) -> Vec<Value> {
     let uuid = uuid::Uuid::new_v4();
     let mut bytes = vec![1];
     let mut descriptors = Vec::new();
@@ -93,12 +93,12 @@ fn inline(removed: &RoaringTreemap) -> Value {
     })
 }
 
-fn with_vector(mut add: Value, vector: &Value) -> Value {
+pub(super) fn with_vector(mut add: Value, vector: &Value) -> Value {
     add["add"]["deletionVector"] = vector.clone();
     add
 }
 
-fn with_vectors(folder: &std::path::Path) -> TestTable {
+pub(super) fn with_vectors(folder: &std::path::Path) -> TestTable {
     let properties = [("delta.enableDeletionVectors", "true")].into();
     let metadata = Metadata { properties, ..Metadata::default() };
     let mut t = TestTable::create_with(folder.join("t"), schema(), &[], &metadata);
@@ -109,7 +109,7 @@ fn with_vectors(folder: &std::path::Path) -> TestTable {
     t
 }
 
-fn set(rows: impl IntoIterator<Item = u64>) -> RoaringTreemap {
+pub(super) fn set(rows: impl IntoIterator<Item = u64>) -> RoaringTreemap {
     rows.into_iter().collect()
 }
 
