@@ -87,7 +87,8 @@ impl LakeCatalog {
     /// whose store does not answer is empty until it does ([`Self::unreadable_layers`]); only what is
     /// wrong with the configuration as a whole is an error.
     pub async fn open(options: CatalogOptions) -> Result<Arc<Self>, CatalogError> {
-        let (sources, stores) = Sources::open(options.roots, options.tables, options.stores).await?;
+        let (sources, stores) =
+            Sources::open(options.roots, options.tables, options.copies, options.stores).await?;
         let mut annotations = BTreeMap::new();
         for annotation in options.annotations {
             let key = TableKey { schema: annotation.schema.clone(), name: annotation.table.clone() };
@@ -152,6 +153,11 @@ impl LakeCatalog {
     pub fn scan_places(&self) -> ScanPlaces {
         let LoadContext { places, vectors, .. } = self.context.as_ref();
         ScanPlaces::new(Arc::clone(places), Arc::clone(vectors), &self.stores)
+    }
+
+    /// The folder at `url`, if it is in a store that the configuration names.
+    pub(crate) fn locate(&self, url: &Url) -> Option<Location> {
+        self.stores.find(url)
     }
 
     /// Layers that could not be listed at the last look, by schema, each with the reason. For operators:

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt as _;
 use object_store::ListResult;
 use tokio::time::Instant;
+use url::Url;
 
 use crate::error::{CatalogError, LoadError};
 use crate::log::{Limits, has_log};
@@ -91,12 +92,17 @@ impl Sources {
     pub(crate) async fn open(
         roots: Vec<LayerRoot>,
         tables: Vec<ExplicitTable>,
+        copies: Vec<Url>,
         settings: Vec<StoreOptions>,
     ) -> Result<(Self, Stores), CatalogError> {
         // Clients of stores read certificates from disk.
         let opening = tokio::task::spawn_blocking(move || {
             let mut stores = Stores::new(settings);
-            Self::locate(&roots, &tables, &mut stores).map(|sources| (sources, stores))
+            let sources = Self::locate(&roots, &tables, &mut stores)?;
+            for folder in &copies {
+                stores.locate(folder)?;
+            }
+            Ok((sources, stores))
         });
         opening.await.map_err(|_| CatalogError::NotOpened)?
     }

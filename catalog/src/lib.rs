@@ -40,4 +40,6 @@ pub use stores::{
     S3ConditionalPut, S3Credentials, S3Encryption, S3Options, S3Role, Secret, SecretSource, StoreOptions,
     StoreProvider,
 };
-pub use versions::{CHANGE_TYPE, COMMIT_TIMESTAMP, COMMIT_VERSION, Commit, TableVersion, VersionError};
+pub use versions::{
+    CHANGE_TYPE, COMMIT_TIMESTAMP, COMMIT_VERSION, Commit, PinnedError, TableVersion, VersionError,
+};

@@ -18,6 +18,9 @@ pub struct CatalogOptions {
     pub annotations: Vec<TableAnnotation>,
     /// Settings of stores, by URL prefix. A location that none fits gets the defaults of its kind.
     pub stores: Vec<StoreOptions>,
+    /// Folders where copies of pinned versions may be ([`crate::LakeCatalog::open_pin`]). Copies in the store
+    /// of a layer or a table are found without.
+    pub copies: Vec<Url>,
     /// How often [`crate::LakeCatalog::run_refresh`] looks for new tables and commits.
     pub refresh_interval: Duration,
     /// Memory for the file indexes of all tables, in bytes. Past it, those that were not asked for the
@@ -37,6 +40,7 @@ impl Default for CatalogOptions {
             tables: Vec::new(),
             annotations: Vec::new(),
             stores: Vec::new(),
+            copies: Vec::new(),
             refresh_interval: Duration::from_secs(2),
             index_memory: 1 << 30,
             load_timeout: Duration::from_secs(120),

@@ -12,8 +12,10 @@ const FORMAT_FIELD: &str = "format";
 
 /// A record about one table.
 pub(super) trait Document: Serialize + DeserializeOwned {
-    /// Format that this release writes and reads.
+    /// Format that this release writes.
     const FORMAT: u64;
+    /// Oldest format that it reads.
+    const OLDEST: u64 = Self::FORMAT;
 
     /// Location of the table, to notice a record in the wrong place.
     fn table(&self) -> &str;
@@ -34,7 +36,7 @@ pub(super) fn encode<D: Document>(key: &Key, document: &D) -> Result<Bytes, Cont
 pub(super) fn decode<D: Document>(key: &Key, table: &TableId, value: &[u8]) -> Result<D, ControlError> {
     let value: Value = serde_json::from_slice(value).map_err(|_| damaged(key, "it is no JSON"))?;
     match value.get(FORMAT_FIELD).and_then(Value::as_u64) {
-        Some(format) if format == D::FORMAT => {}
+        Some(format) if (D::OLDEST..=D::FORMAT).contains(&format) => {}
         Some(found) => {
             return Err(ControlError::UnsupportedFormat { place: key.to_string(), found, known: D::FORMAT });
         }

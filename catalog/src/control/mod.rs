@@ -22,7 +22,8 @@ pub use error::ControlError;
 pub use key::Key;
 pub use lease::{Lease, LeaseError, LeaseOptions, Leases};
 pub use local::{LocalControl, LocalControlOptions};
-pub use pins::{Manifest, ManifestFile, NewPin, Pin, PinError, PinState, Pins};
+pub use pins::{Copies, Manifest, ManifestFile, NewPin, Pin, PinError, PinState, Pins};
+pub(crate) use pins::{Copying, is_copies_folder};
 #[cfg(test)]
 pub(crate) use retention::left_over as left_over_mark;
 pub(crate) use retention::{RetentionError, RetentionMark};

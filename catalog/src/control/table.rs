@@ -36,6 +36,11 @@ impl TableId {
         &self.location
     }
 
+    /// A name for it that is a segment of a [`Key`] and of a path.
+    pub(crate) fn segment(&self) -> &str {
+        &self.segment
+    }
+
     /// The key of this table's record in `folder`.
     pub(super) fn key(&self, folder: &str) -> Result<Key, ControlError> {
         Key::new(format!("{folder}/{}", self.segment))

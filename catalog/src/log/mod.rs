@@ -49,6 +49,22 @@ pub(crate) struct LoadContext {
     pub(crate) versions: VersionCache,
 }
 
+impl LoadContext {
+    /// For one table on its own, whose files are all in its folder.
+    pub(crate) fn alone(limits: Limits) -> Self {
+        /// Room for the deletion vectors that are looked at at once.
+        const VECTOR_BYTES: u64 = 16 << 20;
+        Self {
+            limits,
+            places: Arc::default(),
+            vectors: Arc::new(DeletionVectors::new(VECTOR_BYTES)),
+            // A single index is never put aside.
+            indexes: IndexMemory::new(0),
+            versions: VersionCache::new(0),
+        }
+    }
+}
+
 impl LoadedLog {
     /// The same files under another definition of the same columns.
     pub(crate) fn described(self, definition: Arc<TableDefinition>) -> Self {

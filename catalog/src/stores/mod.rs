@@ -124,6 +124,20 @@ impl Location {
         Self { url, path, store: Arc::clone(&self.store) }
     }
 
+    /// The folder at `url`, which ends in `/`, in a store that someone opened.
+    pub(crate) fn within(url: &Url, objects: &Arc<dyn ObjectStore>) -> Result<Self, String> {
+        let path = Path::from_url_path(url.path()).map_err(|error| error.to_string())?;
+        let root = root(url, None)?;
+        let store = Store {
+            url: ObjectStoreUrl::parse(root).map_err(|error| error.to_string())?,
+            engine: engine::engine(objects),
+            objects: Arc::clone(objects),
+            failures: Arc::default(),
+            resting: ArcSwapOption::empty(),
+        };
+        Ok(Self { url: url.clone(), path, store: Arc::new(store) })
+    }
+
     /// The folder of the table's log.
     pub(crate) fn log(&self) -> Path {
         self.path.clone().join("_delta_log")
@@ -170,6 +184,14 @@ impl Stores {
             }
         };
         Ok(Location { url, path, store })
+    }
+
+    /// The folder at `url`, which ends in `/`, if its store is open.
+    pub(crate) fn find(&self, url: &Url) -> Option<Location> {
+        let path = Path::from_url_path(url.path()).ok()?;
+        let root = root(url, fitting(&self.settings, url)).ok()?;
+        let store = Arc::clone(self.by_root.get(&root)?);
+        Some(Location { url: url.clone(), path, store })
     }
 
     /// Every open store with the URL to register it under.

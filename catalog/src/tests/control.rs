@@ -264,6 +264,7 @@ async fn manifests_of_any_size_come_back() {
             version: 1,
             who: "w".to_owned(),
             why: "y".to_owned(),
+            erasures: 0,
         };
         let pin = pins.put(new, &manifest).await.unwrap();
         assert_eq!(pins.manifest(&table("t"), &pin).await.unwrap(), manifest, "{id}");
@@ -274,4 +275,29 @@ async fn manifests_of_any_size_come_back() {
     pins.remove(&table("t"), "many").await.unwrap();
     let left = crate::control::list_keys(holders.state.as_ref(), &key("pin-files")).await.unwrap();
     assert_eq!(left.len(), 1, "the manifest went with its pin: {left:?}");
+}
+
+/// Records of a release that knew no copies are read.
+#[tokio::test]
+async fn pins_of_the_first_format_are_read() {
+    let holders = Holders::new().await;
+    let pins = Pins::new(Arc::clone(&holders.state), Duration::ZERO);
+    let new = NewPin {
+        id: "old".to_owned(),
+        table: table("t"),
+        version: 1,
+        who: "w".to_owned(),
+        why: "y".to_owned(),
+        erasures: 0,
+    };
+    let pin = pins.put(new, &Manifest::default()).await.unwrap();
+    let keys = crate::control::list_keys(holders.state.as_ref(), &key("pins")).await.unwrap();
+    let entry = holders.state.get(&keys[0]).await.unwrap().unwrap();
+    let mut record: serde_json::Value = serde_json::from_slice(&entry.value).unwrap();
+    let fields = record.as_object_mut().unwrap();
+    fields.retain(|name, _| !["copies", "erasures"].contains(&name.as_str()));
+    fields.insert("format".to_owned(), 1.into());
+    let older = Bytes::from(record.to_string());
+    holders.state.put(&keys[0], older, Condition::Is(entry.version)).await.unwrap();
+    assert_eq!(pins.get(&table("t"), "old").await.unwrap(), Some(pin));
 }

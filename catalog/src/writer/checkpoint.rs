@@ -140,7 +140,7 @@ impl TableWriter {
         let files = self.log_files().await?;
         // Every version of the retention time stays, and every pinned one.
         let recent = files.iter().filter(|file| file.modified >= horizon).map(|file| file.version).min();
-        let pinned = self.valid_pins().await?.into_iter().map(|pin| pin.version).min();
+        let pinned = self.protecting_pins().await?.into_iter().map(|pin| pin.version).min();
         let keep = [recent, pinned].into_iter().flatten().fold(base.version(), u64::min);
         // What comes before the checkpoint that these versions start from is needed by none of them.
         let checkpoints = files.iter().filter(|file| file.is_checkpoint && file.version <= keep);

@@ -57,8 +57,8 @@ pub enum WriteError {
     /// The control state failed.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The pins of the table are not known.
-    #[error("the pins of the table cannot be read, so no file can be removed: {0}")]
+    /// A pin was not made or changed, or the pins of the table are not known, so that nothing can be removed.
+    #[error(transparent)]
     Pins(#[from] PinError),
     /// The table needs something that this writer would do wrong or not do.
     #[error("table {location} is not written: {feature}")]
@@ -124,6 +124,16 @@ pub enum WriteError {
         location: String,
         /// What took too long.
         what: &'static str,
+    },
+    /// The copies of a pinned version are not what they should be.
+    #[error("copying version {version} of table {location} failed: {reason}")]
+    Copies {
+        /// The location.
+        location: String,
+        /// The pinned version.
+        version: u64,
+        /// What is wrong, and with which file.
+        reason: String,
     },
     /// Files of the table are being removed by someone else.
     #[error("files of table {location} are being removed by another process: try again later")]

@@ -34,6 +34,8 @@ pub(super) struct TableLocation {
     pub(super) url: Url,
     /// The store that [`Self::url`]'s path is in.
     root: ObjectStoreRef,
+    /// The folder in [`Self::root`].
+    path: Path,
     /// The same with paths relative to the table. Not guarded: for commits, checkpoints and vacuum.
     pub(super) files: ObjectStoreRef,
     /// The folder, where the store is this machine's file system: such a store does not force
@@ -57,20 +59,25 @@ impl TableLocation {
             "file" => Some(url.to_file_path().map_err(|()| wrong("it is not a path of this machine"))?),
             _ => None,
         };
-        let id = match &local {
-            Some(folder) => {
-                TableId::new(&canonical(folder.clone(), limits.request).await.unwrap_or(url.clone()))
-            }
-            None => TableId::new(&url),
-        };
+        let id = table_id(&url, limits.request).await;
         let path = Path::from_url_path(url.path()).map_err(|error| wrong(&error.to_string()))?;
-        let files: ObjectStoreRef = Arc::new(PrefixStore::new(Arc::clone(&root), path));
-        Ok(Self { id, url, root, files, local, limits })
+        let files: ObjectStoreRef = Arc::new(PrefixStore::new(Arc::clone(&root), path.clone()));
+        Ok(Self { id, url, root, path, files, local, limits })
     }
 
     /// The location, for messages.
     pub(super) fn name(&self) -> &str {
         self.id.location()
+    }
+
+    /// The store that [`Self::url`]'s path is in.
+    pub(super) fn root(&self) -> &ObjectStoreRef {
+        &self.root
+    }
+
+    /// Where `file`, relative to the table, is in [`Self::root`].
+    pub(super) fn absolute(&self, file: &Path) -> Path {
+        self.path.parts().chain(file.parts()).collect()
     }
 
     /// What the engine works on: it can read everything and write new data files. It can neither
@@ -129,6 +136,16 @@ pub(super) fn relative_path(table: &Url, raw: &str) -> Result<Option<Path>, obje
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+}
+
+/// The table at `url` as leases and pins name it. Looks at this machine's folders for at most `timeout`.
+pub(crate) async fn table_id(url: &Url, timeout: Duration) -> TableId {
+    let folder = if url.scheme() == "file" { url.to_file_path().ok() } else { None };
+    let resolved = match folder {
+        Some(folder) => canonical(folder, timeout).await,
+        None => None,
+    };
+    TableId::new(resolved.as_ref().unwrap_or(url))
 }
 
 /// The folder without symbolic links, as far as it exists: leases go by it.

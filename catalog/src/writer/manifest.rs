@@ -7,42 +7,9 @@ use url::Url;
 use super::base::Base;
 use super::location::relative_path;
 use super::{TableWriter, WriteError};
-use crate::control::{Manifest, ManifestFile, NewPin, Pin, Pins};
+use crate::control::{Manifest, ManifestFile};
 
 impl TableWriter {
-    /// The pins of the deployment.
-    pub fn pins(&self) -> &Pins {
-        &self.pins
-    }
-
-    /// Pins the newest version: its files stay until the pin is removed or invalidated.
-    ///
-    /// Takes the table's lease, so that no file of it is being removed.
-    ///
-    /// # Errors
-    /// See [`WriteError`].
-    pub async fn pin(&self, id: &str, who: &str, why: &str) -> Result<Pin, WriteError> {
-        self.leased(|lease| async move {
-            let base = self.maintenance_base(&lease).await?;
-            let manifest = self.manifest_of(&base)?;
-            let new = NewPin {
-                id: id.to_owned(),
-                table: self.table.id.clone(),
-                version: base.version(),
-                who: who.to_owned(),
-                why: why.to_owned(),
-            };
-            Ok(self.pins.put(new, &manifest).await?)
-        })
-        .await
-    }
-
-    /// The valid pins of the table.
-    pub(super) async fn valid_pins(&self) -> Result<Vec<Pin>, WriteError> {
-        let pins = self.pins.list(&self.table.id).await?;
-        Ok(pins.into_iter().filter(Pin::is_valid).collect())
-    }
-
     /// Data files and deletion vector files of a version; those outside the table's folder are left
     /// out, as nobody removes them here.
     pub(super) fn manifest_of(&self, base: &Base) -> Result<Manifest, WriteError> {

@@ -20,6 +20,7 @@ mod manifest;
 mod operations;
 mod options;
 mod partitions;
+mod pins;
 mod put;
 mod request;
 mod rules;
@@ -40,7 +41,9 @@ use self::location::{Limits, TableLocation};
 use crate::control::{ControlState, Leases, Pins, TableId};
 
 pub use error::WriteError;
+pub(crate) use location::table_id;
 pub use options::WriterOptions;
+pub use pins::CopyPlace;
 pub use request::{
     Commit, CreateTable, Merge, MergeClause, Optimise, Rows, Update, Vacuum, Vacuumed, WriteId, WriteOutcome,
 };

@@ -1,8 +1,14 @@
 //! Pins: table versions whose files must stay.
 //!
 //! Lakeward's vacuum and log cleanup keep what a valid pin needs. Other writers of a table do not ask:
-//! their VACUUM removes files under a pin, and the pin's manifest is how that is noticed.
+//! their VACUUM removes files under a pin, and the pin's manifest is how that is noticed. A pin may have
+//! copies of its files for that; making and removing those is the writer's, and module `copying` has the
+//! steps of their record.
+//!
+//! An erasure wins over every pin (module `erasure`).
 
+mod copying;
+mod erasure;
 mod manifest;
 mod record;
 
@@ -12,9 +18,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub(crate) use self::copying::{Copying, is_copies_folder};
 pub use self::manifest::{Manifest, ManifestFile};
 use self::manifest::{Part, parts};
-pub use self::record::{Pin, PinState};
+pub use self::record::{Copies, Pin, PinState};
 use super::document::{self, damaged};
 use super::retention::removing_until;
 use super::state::list_all;
@@ -50,6 +57,40 @@ pub enum PinError {
         /// When the removal ends, or its owner is taken for dead.
         until: DateTime<Utc>,
     },
+    /// Files are being copied for the pin, so its copies cannot be removed, nor be made by someone else.
+    #[error(
+        "copies for pin {id} of table {table} are being made (until {until} at the latest): try again after that"
+    )]
+    Copying {
+        /// The table.
+        table: String,
+        /// The name.
+        id: String,
+        /// When the copying ends, or its owner is taken for dead.
+        until: DateTime<Utc>,
+    },
+    /// The pin has copies, which must be removed before its record.
+    #[error("pin {id} of table {table} has copies: release it instead")]
+    HasCopies {
+        /// The table.
+        table: String,
+        /// The name.
+        id: String,
+    },
+    /// Someone else invalidated, released or replaced the pin while it was being made.
+    #[error("pin {id} of table {table} was changed by someone else while it was being made")]
+    Changed {
+        /// The table.
+        table: String,
+        /// The name.
+        id: String,
+    },
+    /// An erasure began while the version was being pinned, and may have removed files of it.
+    #[error("rows of table {table} are being erased: pin it again, which takes the newest version")]
+    Erasing {
+        /// The table.
+        table: String,
+    },
     /// The control state failed, or the pin's name is no segment of a key.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -68,6 +109,8 @@ pub struct NewPin {
     pub who: String,
     /// What for.
     pub why: String,
+    /// [`Pins::erasures`] of the table, asked for before the version was looked at.
+    pub erasures: u64,
 }
 
 /// The pins of a deployment.
@@ -95,11 +138,25 @@ impl Pins {
     /// after it.
     ///
     /// # Errors
-    /// [`PinError::Exists`]; [`PinError::Removing`] while files of the table are being removed.
+    /// [`PinError::Exists`]; [`PinError::Removing`] while files of the table are being removed;
+    /// [`PinError::Erasing`].
     pub async fn put(&self, new: NewPin, manifest: &Manifest) -> Result<Pin, PinError> {
+        self.make(new, manifest, |pin| pin.state = PinState::Valid).await
+    }
+
+    /// Writes a pin that counts for nothing yet, finds out whether it may, and then makes of it what
+    /// `confirm` says.
+    async fn make(
+        &self,
+        new: NewPin,
+        manifest: &Manifest,
+        confirm: impl Fn(&mut Pin),
+    ) -> Result<Pin, PinError> {
         let key = pin_key(&new.table, &new.id)?;
-        if self.state.get(&key).await?.is_some() {
-            return Err(exists(&new));
+        match self.get(&new.table, &new.id).await? {
+            None => {}
+            Some(Pin { state: PinState::Making, .. }) => self.remove(&new.table, &new.id).await?,
+            Some(_) => return Err(exists(&new)),
         }
         let upload = Uuid::new_v4();
         let now = self.clock.wall();
@@ -116,17 +173,53 @@ impl Pins {
                 self.remove_parts(&folder, upload).await?;
                 return Err(exists(&new));
             }
-            // Perhaps it was written, and then it counts: who asked looks at it again.
+            // Perhaps it was written; it counts for nothing.
             Err(error) => return Err(error.into()),
         }
-        // Only now: see the module `retention`.
+        // Only now: see the modules `retention` and `erasure`.
         let removing = removing_until(self.state.as_ref(), self.clock.as_ref(), &new.table, self.skew);
         if let Some(until) = removing.await? {
             self.remove(&new.table, &new.id).await?;
             return Err(PinError::Removing { table: new.table.to_string(), until });
         }
+        if self.erasures(&new.table).await? != new.erasures {
+            self.remove(&new.table, &new.id).await?;
+            return Err(PinError::Erasing { table: new.table.to_string() });
+        }
+        let confirmed = self.change(&new.table, &new.id, |now| {
+            if (&now.state, now.upload) != (&PinState::Making, upload) {
+                return Err(changed(now));
+            }
+            confirm(now);
+            Ok(true)
+        });
+        let pin = confirmed.await?;
         tracing::info!(table = %pin.table, pin = %pin.id, version = pin.version, who = %pin.who, "version pinned");
         Ok(pin)
+    }
+
+    /// Changes a pin's record as `step` says, which gets it as it is, perhaps several times, and says
+    /// whether there is anything to write.
+    async fn change(
+        &self,
+        table: &TableId,
+        id: &str,
+        step: impl Fn(&mut Pin) -> Result<bool, PinError>,
+    ) -> Result<Pin, PinError> {
+        let key = pin_key(table, id)?;
+        loop {
+            let Some(entry) = self.state.get(&key).await? else { return Err(not_found(table, id)) };
+            let mut pin: Pin = document::decode(&key, table, &entry.value)?;
+            if !step(&mut pin)? {
+                return Ok(pin);
+            }
+            match self.state.put(&key, document::encode(&key, &pin)?, Condition::Is(entry.version)).await {
+                Ok(_) => return Ok(pin),
+                // A pin changes a few times in its life, so this ends.
+                Err(ControlError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// One pin.
@@ -169,41 +262,44 @@ impl Pins {
         Manifest::join(parts, &pin.digest).ok_or_else(|| damaged(&folder, "its checksum is wrong").into())
     }
 
-    /// Says that a pin does not hold any more: its version must not be read, and its files may go.
+    /// The pins whose files must stay, those that are being made among them.
+    pub(crate) async fn protecting(&self, table: &TableId) -> Result<Vec<Pin>, PinError> {
+        let pins = self.list(table).await?;
+        let erasures = self.erasures(table).await?;
+        Ok(pins.into_iter().filter(|pin| pin.protects(erasures)).collect())
+    }
+
+    /// Says that a pin does not hold any more: its version must not be read, and its files may go. Its
+    /// copies stay until it is released.
     ///
     /// # Errors
     /// [`PinError::NotFound`].
     pub async fn invalidate(&self, table: &TableId, id: &str, reason: &str) -> Result<Pin, PinError> {
-        let key = pin_key(table, id)?;
-        loop {
-            let Some(entry) = self.state.get(&key).await? else { return Err(not_found(table, id)) };
-            let mut pin: Pin = document::decode(&key, table, &entry.value)?;
+        let at = self.clock.wall();
+        let invalid = self.change(table, id, |pin| {
             if let PinState::Invalid { .. } = pin.state {
-                return Ok(pin);
+                return Ok(false);
             }
-            pin.state = PinState::Invalid { reason: reason.to_owned(), at: self.clock.wall() };
-            let value = document::encode(&key, &pin)?;
-            match self.state.put(&key, value, Condition::Is(entry.version)).await {
-                // A pin changes once or twice in its life, so this ends.
-                Err(ControlError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => {
-                    tracing::info!(table = %table, pin = id, reason, "pin invalidated");
-                    return Ok(pin);
-                }
-            }
-        }
+            pin.state = PinState::Invalid { reason: reason.to_owned(), at };
+            Ok(true)
+        });
+        let pin = invalid.await?;
+        tracing::info!(table = %table, pin = id, reason, "pin invalidated");
+        Ok(pin)
     }
 
-    /// Removes a pin. Its version's files may go.
+    /// Removes a pin without copies. Its version's files may go.
     ///
     /// # Errors
-    /// [`PinError::NotFound`].
+    /// [`PinError::NotFound`]; [`PinError::HasCopies`].
     pub async fn remove(&self, table: &TableId, id: &str) -> Result<(), PinError> {
         let key = pin_key(table, id)?;
         let pin: Pin = loop {
             let Some(entry) = self.state.get(&key).await? else { return Err(not_found(table, id)) };
-            let pin = document::decode(&key, table, &entry.value)?;
+            let pin: Pin = document::decode(&key, table, &entry.value)?;
+            if pin.copies.is_some() {
+                return Err(PinError::HasCopies { table: table.to_string(), id: id.to_owned() });
+            }
             match self.state.delete(&key, &entry.version).await {
                 Err(ControlError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -218,7 +314,14 @@ impl Pins {
 
     /// Removes what pins of a table left behind whose process died while it made or removed them.
     pub(crate) async fn sweep(&self, table: &TableId) -> Result<(), PinError> {
-        let used: Vec<Uuid> = self.list(table).await?.into_iter().map(|pin| pin.upload).collect();
+        let mut used = Vec::new();
+        for pin in self.list(table).await? {
+            if pin.state == PinState::Making && self.clock.wall() - pin.created > ABANDONED {
+                self.remove(table, &pin.id).await?;
+            } else {
+                used.push(pin.upload);
+            }
+        }
         for key in list_all(self.state.as_ref(), &table.key("pin-files")?).await? {
             let Some(entry) = self.state.get(&key).await? else { continue };
             let part: Part = document::decode(&key, table, &entry.value)?;
@@ -270,6 +373,10 @@ fn segment_of(folder: Key, id: &str) -> Result<Key, ControlError> {
 
 fn exists(new: &NewPin) -> PinError {
     PinError::Exists { table: new.table.to_string(), id: new.id.clone() }
+}
+
+fn changed(pin: &Pin) -> PinError {
+    PinError::Changed { table: pin.table.clone(), id: pin.id.clone() }
 }
 
 fn not_found(table: &TableId, id: &str) -> PinError {

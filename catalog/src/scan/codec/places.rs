@@ -30,7 +30,8 @@ impl ScanPlaces {
     /// no tables, and sends nothing. A process with a catalog takes that one's
     /// ([`LakeCatalog::scan_places`](crate::LakeCatalog::scan_places)).
     pub async fn open(options: CatalogOptions) -> Result<Self, CatalogError> {
-        let (sources, stores) = Sources::open(options.roots, options.tables, options.stores).await?;
+        let (sources, stores) =
+            Sources::open(options.roots, options.tables, options.copies, options.stores).await?;
         let vectors = Arc::new(DeletionVectors::new(DeletionVectors::USUAL_BUDGET));
         Ok(Self::new(Arc::new(Places::new(sources.folders())), vectors, &stores))
     }

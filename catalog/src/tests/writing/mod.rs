@@ -2,10 +2,12 @@
 
 mod ambiguity;
 mod corruption;
+mod faults;
 mod features;
 mod fencing;
 mod model;
 mod operations;
+mod pins;
 mod predicates;
 pub(crate) mod support;
 mod vacuum;

@@ -193,6 +193,7 @@ async fn nothing_is_pinned_while_files_are_removed() {
         version: 1,
         who: "dana".to_owned(),
         why: "why".to_owned(),
+        erasures: 0,
     };
     let refused = writer.pins().put(new(), &Default::default()).await;
     assert!(matches!(refused, Err(PinError::Removing { .. })), "{refused:?}");

@@ -131,7 +131,7 @@ impl TableWriter {
     /// Every file of a valid pin.
     async fn pinned_files(&self) -> Result<HashSet<Path>, WriteError> {
         let mut files = HashSet::new();
-        for pin in self.valid_pins().await? {
+        for pin in self.protecting_pins().await? {
             let manifest = self.pins.manifest(&self.table.id, &pin).await?;
             files.extend(manifest_paths(&manifest));
         }
