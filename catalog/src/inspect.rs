@@ -9,6 +9,7 @@ use object_store::ObjectStoreExt as _;
 use crate::error::LoadError;
 use crate::index::{FileId, FileIndex};
 use crate::log;
+use crate::scan::BoundedFile;
 use crate::snapshot::TableSnapshot;
 
 /// Files that are looked at at once.
@@ -100,7 +101,8 @@ impl TableSnapshot {
         if object.size != summary.size {
             return Err(format!("{} bytes where the log says {}", object.size, summary.size));
         }
-        let footer = DFParquetMetadata::new(objects.as_ref(), &object);
+        let bounded = BoundedFile { store: Arc::clone(objects), size: object.size };
+        let footer = DFParquetMetadata::new(&bounded, &object);
         let footer = tokio::time::timeout(limits.request, footer.fetch_metadata())
             .await
             .map_err(|_| "the store did not answer in time".to_owned())?

@@ -33,7 +33,7 @@ impl AnalyzerRule for PostgresNumbers {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(rewrite_node)?.data)
+        Ok(plan.transform_up_with_subqueries(|node| rewrite_node(node, may_mix))?.data)
     }
 }
 
@@ -47,11 +47,30 @@ impl OptimizerRule for PostgresNumbers {
     }
 
     fn rewrite(&self, plan: LogicalPlan, _config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        rewrite_node(plan)
+        // Types are settled by now.
+        rewrite_node(plan, |expr| matches!(expr, Expr::InList(_)))
     }
 }
 
-fn rewrite_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+/// Whether an expression has operands that a float and a decimal may be among.
+fn may_mix(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinaryExpr(_) | Expr::Between(_) | Expr::InList(_) | Expr::Case(_) => true,
+        Expr::ScalarFunction(call) => CHOICES.contains(&call.func.name()),
+        _ => false,
+    }
+}
+
+/// Rewrites a node of which some expression is `concerned`; all others cost a look.
+fn rewrite_node(plan: LogicalPlan, concerned: fn(&Expr) -> bool) -> Result<Transformed<LogicalPlan>> {
+    let mut is_concerned = false;
+    plan.apply_expressions(|expr| {
+        is_concerned |= expr.exists(|part| Ok(concerned(part)))?;
+        Ok(if is_concerned { TreeNodeRecursion::Stop } else { CONTINUE })
+    })?;
+    if !is_concerned {
+        return Ok(Transformed::no(plan));
+    }
     let mut schema = merge_schema(&plan.inputs());
     if let LogicalPlan::TableScan(scan) = &plan {
         // Its filters may be on columns that it does not give.
@@ -63,7 +82,7 @@ fn rewrite_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         let name = names.save(&expr);
         Ok(rewrite(expr, &schema)?.update_data(|expr| name.restore(expr)))
     })?;
-    rewritten.map_data(LogicalPlan::recompute_schema)
+    if rewritten.transformed { rewritten.map_data(LogicalPlan::recompute_schema) } else { Ok(rewritten) }
 }
 
 /// The same for an expression over `schema`, before the engine's coercion.

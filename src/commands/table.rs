@@ -178,10 +178,10 @@ async fn files(table: &TableSnapshot, limit: usize) -> anyhow::Result<ExitCode> 
 }
 
 async fn check(table: &TableSnapshot) -> anyhow::Result<ExitCode> {
-    let total = table.files().unwrap_or_default();
-    let bar =
-        ProgressBar::new(total).with_style(ProgressStyle::with_template("{bar:30} {pos} of {len} files")?);
+    let bar = ProgressBar::new(table.files().unwrap_or_default())
+        .with_style(ProgressStyle::with_template("{bar:30} {pos} of {len} files")?);
     let problems = table.check_files(|_| bar.inc(1)).await.map_err(anyhow::Error::msg)?;
+    let total = bar.position();
     bar.finish_and_clear();
     for problem in &problems {
         println!("{}: {}", problem.path, problem.problem);

@@ -43,7 +43,6 @@ pub fn catalog_options(config: &Config) -> Result<CatalogOptions, Diagnostics> {
             .collect(),
         annotations: catalog.annotations.iter().map(annotation).collect(),
         stores: stores.collect::<Result<_, _>>()?,
-        copies: Vec::new(),
         refresh_interval: catalog.refresh_interval.get(),
         index_memory: catalog.index_memory.bytes(),
         ..CatalogOptions::default()

@@ -137,6 +137,10 @@ impl IndexMemory {
     fn make_room(&self) {
         let mut kept = self.kept.lock();
         kept.retain(|index| index.strong_count() > 0);
+        let all = kept.iter().filter_map(Weak::upgrade).map(|index| index.memory_size());
+        if all.fold(0, usize::saturating_add) <= self.budget {
+            return;
+        }
         let mut indexes: Vec<_> = kept
             .iter()
             .filter_map(Weak::upgrade)

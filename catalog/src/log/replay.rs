@@ -31,13 +31,16 @@ pub(super) fn full(
     std::thread::scope(|scope| {
         let (send, receive) = sync_channel::<ScanMetadata>(BATCHES_AHEAD);
         let site = Site { table: snapshot.table_root(), places };
-        let building = scope.spawn(move || {
-            let mut files = IndexBuilder::new(definition, site);
-            for batch in receive {
-                push(&mut files, batch)?;
-            }
-            files.finish()
-        });
+        let building =
+            std::thread::Builder::new().name("file-index".to_owned()).spawn_scoped(scope, move || {
+                let mut files = IndexBuilder::new(definition, site);
+                for batch in receive {
+                    push(&mut files, batch)?;
+                }
+                files.finish()
+            });
+        let building = building
+            .map_err(|error| LoadError::Unreachable(format!("no thread to read its log: {error}")))?;
         let mut read = Ok(());
         for batch in batches {
             match batch.map(|batch| send.send(batch)) {

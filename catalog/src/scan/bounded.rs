@@ -19,10 +19,10 @@ use crate::error::BeyondEnd;
 /// A store for reading one Parquet file of a known size. What a damaged file says of itself may point
 /// anywhere, and the decoder of footers (parquet 59) subtracts it from the size without a look.
 #[derive(Debug)]
-pub(super) struct BoundedFile {
-    pub(super) store: Arc<dyn ObjectStore>,
+pub(crate) struct BoundedFile {
+    pub(crate) store: Arc<dyn ObjectStore>,
     /// Bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
 }
 
 impl BoundedFile {

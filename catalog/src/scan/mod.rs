@@ -31,6 +31,7 @@ use datafusion::physical_expr::{PhysicalExpr, conjunction_opt};
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::ObjectMeta;
 
+pub(crate) use bounded::BoundedFile;
 pub use codec::{LakeScanCodec, ScanCodecError, ScanPlaces};
 pub(crate) use open::ChosenRows;
 pub(crate) use plan::LakeScan;

@@ -115,7 +115,7 @@ impl TableSnapshot {
     pub(crate) fn unloadable(&self, error: LoadError) -> DataFusionError {
         let table = self.qualified_name.as_str();
         let error = match error {
-            LoadError::Unreachable(_) => {
+            error if error.is_transient() => {
                 let source = Box::new(std::io::Error::other(error));
                 DataFileError::reported(table, object_store::Error::Generic { store: "store", source })
             }

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use serde_json::json;
 
 use super::spelling::lines;
-use super::support::{TestTable, open, query, reason, session, try_query};
+use super::support::{TestTable, open, query, reason, session, table, try_query};
 use crate::data_file_error;
 
 fn rows(from: i64, to: i64) -> RecordBatch {
@@ -114,6 +114,25 @@ async fn a_file_whose_inside_is_damaged_is_an_error() {
     for sql in QUERIES {
         assert_fails(lake.path(), sql).await;
     }
+}
+
+#[tokio::test]
+async fn a_footer_longer_than_its_file_is_an_error_and_a_problem() {
+    let lake = tempfile::tempdir().unwrap();
+    create(lake.path(), "t");
+    let file = lake.path().join("t/b.parquet");
+    let mut bytes = fs::read(&file).unwrap();
+    let length = bytes.len() - 8;
+    bytes[length..length + 4].copy_from_slice(&(1_u32 << 31).to_le_bytes());
+    fs::write(&file, &bytes).unwrap();
+    for sql in QUERIES {
+        assert_fails(lake.path(), sql).await;
+    }
+    let catalog = open(lake.path()).await;
+    let problems = table(&catalog, "t").check_files(|_| ()).await.unwrap();
+    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+    assert_eq!(problem.path, "b.parquet");
+    assert!(problem.problem.starts_with("its footer cannot be read"), "{}", problem.problem);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Pin, PinError, Pins};
+use super::{Pin, PinError, Pins, TRIES, pin_key};
 use crate::control::document::{self, Document};
 use crate::control::state::list_all;
 use crate::control::{Condition, ControlError, TableId};
@@ -81,7 +81,7 @@ impl Pins {
         files: &HashSet<String>,
         reason: &str,
     ) -> Result<Option<Pin>, PinError> {
-        loop {
+        for _ in 0..TRIES {
             let Some(pin) = self.get(table, id).await? else { return Ok(None) };
             let manifest = match self.manifest(table, &pin).await {
                 Ok(manifest) => manifest,
@@ -99,11 +99,12 @@ impl Pins {
                 return Ok(Some(invalid));
             }
         }
+        Err(ControlError::Conflict { key: pin_key(table, id)? }.into())
     }
 
     async fn count_erasure(&self, table: &TableId) -> Result<(), PinError> {
         let key = table.key(FOLDER)?;
-        loop {
+        for _ in 0..TRIES {
             let (count, condition) = match self.state.get(&key).await? {
                 None => (0, Condition::Absent),
                 Some(entry) => {
@@ -122,6 +123,7 @@ impl Pins {
                 Err(error) => return Err(error.into()),
             }
         }
+        Err(ControlError::Conflict { key }.into())
     }
 }
 

@@ -30,6 +30,9 @@ use super::{Clock, Condition, ControlError, ControlState, Key, SystemClock, Tabl
 /// Parts of a manifest whose pin was never written are garbage after this long.
 const ABANDONED: chrono::Duration = chrono::Duration::days(1);
 
+/// How often a record is tried that others keep changing: pins change a few times in their lives.
+const TRIES: usize = 100;
+
 /// Why a pin was not made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum PinError {
@@ -207,7 +210,7 @@ impl Pins {
         step: impl Fn(&mut Pin) -> Result<bool, PinError>,
     ) -> Result<Pin, PinError> {
         let key = pin_key(table, id)?;
-        loop {
+        for _ in 0..TRIES {
             let Some(entry) = self.state.get(&key).await? else { return Err(not_found(table, id)) };
             let mut pin: Pin = document::decode(&key, table, &entry.value)?;
             if !step(&mut pin)? {
@@ -215,11 +218,11 @@ impl Pins {
             }
             match self.state.put(&key, document::encode(&key, &pin)?, Condition::Is(entry.version)).await {
                 Ok(_) => return Ok(pin),
-                // A pin changes a few times in its life, so this ends.
                 Err(ControlError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        Err(ControlError::Conflict { key }.into())
     }
 
     /// One pin.
@@ -294,7 +297,7 @@ impl Pins {
     /// [`PinError::NotFound`]; [`PinError::HasCopies`].
     pub async fn remove(&self, table: &TableId, id: &str) -> Result<(), PinError> {
         let key = pin_key(table, id)?;
-        let pin: Pin = loop {
+        for _ in 0..TRIES {
             let Some(entry) = self.state.get(&key).await? else { return Err(not_found(table, id)) };
             let pin: Pin = document::decode(&key, table, &entry.value)?;
             if pin.copies.is_some() {
@@ -303,13 +306,15 @@ impl Pins {
             match self.state.delete(&key, &entry.version).await {
                 Err(ControlError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
-                Ok(()) => break pin,
+                Ok(()) => {
+                    // First the pin, so that there is never one without its manifest.
+                    self.remove_parts(&files_folder(table, id)?, pin.upload).await?;
+                    tracing::info!(table = %table, pin = id, "pin removed");
+                    return Ok(());
+                }
             }
-        };
-        // First the pin, so that there is never one without its manifest.
-        self.remove_parts(&files_folder(table, id)?, pin.upload).await?;
-        tracing::info!(table = %table, pin = id, "pin removed");
-        Ok(())
+        }
+        Err(ControlError::Conflict { key }.into())
     }
 
     /// Removes what pins of a table left behind whose process died while it made or removed them.

@@ -13,6 +13,8 @@ use crate::writer::{TableWriter, WriteError};
 
 /// Objects removed in one batch.
 const BATCH: usize = 1000;
+/// Looks that may find what was removed already, or what a cancelled copy left.
+const SPARE_LOOKS: usize = 10;
 
 impl TableWriter {
     /// Removes all copies of a pin, and looks that none is left.
@@ -31,11 +33,18 @@ impl TableWriter {
         let copies = self.copies_at(folder, place).await?;
         let failed = |error: Error| self.bad_copies(pin.version, format!("not removed: {error}"));
         // A listing may lag behind in some stores, so the last look is one that finds nothing.
+        let mut looks = pin.files / BATCH + SPARE_LOOKS;
         loop {
             let batch = self.list_copies(&copies).await.map_err(failed)?;
             if batch.is_empty() {
                 break;
             }
+            if looks == 0 {
+                return Err(
+                    self.bad_copies(pin.version, "not removed: the store keeps listing removed objects")
+                );
+            }
+            looks -= 1;
             self.remove_batch(&copies, batch).await.map_err(failed)?;
         }
         self.remove_folders(&copies).await.map_err(|error| self.table.store_failed(error))?;
