@@ -14,5 +14,5 @@ mod tests;
 
 pub(crate) use cache::{DeletionVectors, ReadError};
 pub(crate) use descriptor::{DeletionVector, Stored};
-pub(crate) use format::MAX_SIZE as MAX_VECTOR_SIZE;
+pub(crate) use format::{FormatError, MAX_SIZE as MAX_VECTOR_SIZE};
 pub(crate) use selection::{live_rows, row_selection, selection_of};

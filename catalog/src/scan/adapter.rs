@@ -10,6 +10,8 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 
+use parquet::arrow::RowNumber;
+
 use super::reshape::{Reshape, ReshapeExpr, field_id, is_infallible};
 use crate::error::DataFileError;
 use crate::shape::{FileColumns, MatchBy};
@@ -73,6 +75,10 @@ impl LakeAdapter {
     fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
         let position = self.wanted.index_of(column.name())?;
         let wanted = self.wanted.field(position);
+        if wanted.has_valid_extension_type::<RowNumber>() {
+            // Made by the reader, in no file.
+            return Ok(Arc::new(Column::new(wanted.name(), self.file.index_of(wanted.name())?)));
+        }
         let shape = self.columns.columns.get(position).ok_or_else(|| {
             DataFusionError::Internal("a scan asks for a column that its table does not describe".to_owned())
         })?;

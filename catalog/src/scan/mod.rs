@@ -4,6 +4,7 @@ mod adapter;
 mod bounded;
 mod codec;
 mod groups;
+mod keep;
 mod open;
 mod plan;
 mod reader;

@@ -12,6 +12,7 @@ use datafusion_datasource::morsel::{MorselPlan, MorselPlanner, Morselizer};
 use object_store::path::Path;
 use roaring::RoaringTreemap;
 
+use super::keep::{KeepingPlanner, KeptRows};
 use crate::deletion::{DeletionVectors, ReadError, row_selection, selection_of};
 use crate::error::DataFileError;
 use crate::stores::Store;
@@ -62,6 +63,9 @@ impl PlacedVector {
 /// Opens files as the Parquet source does, those with a deletion vector without the rows it removes.
 pub(super) struct LakeMorselizer {
     inner: Arc<dyn Morselizer>,
+    /// The same with a last column that numbers the rows of a file; None where rows must not be taken out
+    /// later, or nothing is decoded.
+    numbered: Option<Arc<dyn Morselizer>>,
     readers: Arc<dyn ParquetFileReaderFactory>,
     vectors: Arc<DeletionVectors>,
     partition: usize,
@@ -71,12 +75,13 @@ pub(super) struct LakeMorselizer {
 impl LakeMorselizer {
     pub(super) fn new(
         inner: Arc<dyn Morselizer>,
+        numbered: Option<Arc<dyn Morselizer>>,
         readers: Arc<dyn ParquetFileReaderFactory>,
         vectors: Arc<DeletionVectors>,
         partition: usize,
         metrics: ExecutionPlanMetricsSet,
     ) -> Self {
-        Self { inner, readers, vectors, partition, metrics }
+        Self { inner, numbered, readers, vectors, partition, metrics }
     }
 }
 
@@ -93,6 +98,7 @@ impl Morselizer for LakeMorselizer {
         };
         Ok(Box::new(SelectRows {
             inner: Arc::clone(&self.inner),
+            numbered: self.numbered.clone(),
             readers: Arc::clone(&self.readers),
             vectors: Arc::clone(&self.vectors),
             partition: self.partition,
@@ -106,6 +112,7 @@ impl Morselizer for LakeMorselizer {
 /// Reads a file's deletion vector, then plans the file with the rows that are left.
 struct SelectRows {
     inner: Arc<dyn Morselizer>,
+    numbered: Option<Arc<dyn Morselizer>>,
     readers: Arc<dyn ParquetFileReaderFactory>,
     vectors: Arc<DeletionVectors>,
     partition: usize,
@@ -141,6 +148,13 @@ impl SelectRows {
         )?;
         let footer = reader.get_metadata(None).await?;
         let rows = u64::try_from(footer.file_metadata().num_rows()).unwrap_or(0);
+        if let (None, Some(without), Some(numbered)) = (&only, &without, &self.numbered) {
+            let kept = KeptRows::of_scattered(without, rows).map_err(|error| damaged(table, error))?;
+            if let Some(kept) = kept {
+                let inner = numbered.plan_file(file)?;
+                return Ok(Box::new(KeepingPlanner { inner, kept: Arc::new(kept) }));
+            }
+        }
         let selection = match (only, without) {
             (None, None) => return self.inner.plan_file(file),
             (None, Some(without)) => row_selection(&without, rows),

@@ -11,8 +11,12 @@ use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSour
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
-use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr};
+use datafusion::functions::core::file_row_index;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
+use datafusion::physical_expr::{
+    EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr,
+};
 use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
@@ -28,6 +32,9 @@ use super::reader::LakeReaderFactory;
 use crate::deletion::DeletionVectors;
 use crate::shape::FileColumns;
 use crate::stores::Store;
+
+/// Name of the column that numbers rows; nobody sees it.
+const ROW_NUMBER: &str = "row number";
 
 /// What the files of a table are read with. One for all that the engine makes of a scan.
 #[derive(Debug)]
@@ -164,6 +171,25 @@ impl LakeSource {
         }
     }
 
+    /// The Parquet source with one more column, the number of a row in its file.
+    fn numbered(&self) -> Result<Arc<dyn FileSource>> {
+        let output = self.output()?;
+        let columns = output.fields().iter().enumerate().map(|(index, field)| {
+            ProjectionExpr::new(Arc::new(Column::new(field.name(), index)), field.name().clone())
+        });
+        let number: Arc<dyn PhysicalExpr> = Arc::new(ScalarFunctionExpr::try_new(
+            file_row_index(),
+            Vec::new(),
+            &output,
+            Arc::new(ConfigOptions::default()),
+        )?);
+        let number = ProjectionExpr::new(number, ROW_NUMBER.to_owned());
+        let projection: Vec<_> = columns.chain(std::iter::once(number)).collect();
+        self.parquet
+            .try_pushdown_projection(&projection.into())?
+            .ok_or_else(|| DataFusionError::Internal("a Parquet source that does not number rows".to_owned()))
+    }
+
     /// What the engine made of the inner source, wrapped again.
     fn wrap(&self, inner: &Arc<dyn FileSource>) -> Result<Arc<dyn FileSource>> {
         self.wrap_ordered(inner, self.approximate_order.clone())
@@ -180,6 +206,10 @@ impl LakeSource {
         let files = Arc::clone(&self.files);
         Ok(Arc::new(Self { parquet: parquet.clone(), files, approximate_order }))
     }
+}
+
+fn is_empty(projection: &ProjectionExprs) -> bool {
+    projection.iter().next().is_none()
 }
 
 /// Whether both are one object, whatever is known of its type.
@@ -207,9 +237,16 @@ impl FileSource for LakeSource {
             self.parquet.parquet_file_reader_factory().cloned().ok_or_else(|| {
                 DataFusionError::Internal("a lake scan without a reader of its own".to_owned())
             })?;
-        let inner = self.parquet.create_morselizer(object_store, base_config, partition)?;
+        let inner = self.parquet.create_morselizer(Arc::clone(&object_store), base_config, partition)?;
+        // A limit counts rows where they are decoded, so none may be taken out after that.
+        let may_take_out = base_config.limit.is_none() && !self.parquet.projection().is_none_or(is_empty);
+        let numbered = match may_take_out {
+            true => Some(self.numbered()?.create_morselizer(object_store, base_config, partition)?.into()),
+            false => None,
+        };
         Ok(Box::new(LakeMorselizer::new(
             inner.into(),
+            numbered,
             readers,
             Arc::clone(&self.files.vectors),
             partition,
