@@ -1,5 +1,7 @@
 //! One consistent set of policies: loaded whole, checked whole, never changed.
 
+mod explain;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::utils::{conjunction, disjunction};
 use sha2::{Digest, Sha256};
 
+pub use self::explain::{AppliedMask, AppliedRule, Explanation, Right};
 use crate::Principal;
 use crate::access::{Access, TablePolicy};
 use crate::audience::Audience;
@@ -57,6 +60,8 @@ pub struct PolicySnapshot {
     digest: String,
     roles: Vec<RoleRecord>,
     grants: Vec<GrantRecord>,
+    /// Where each grant is written: file, line, column.
+    grant_places: Vec<String>,
     row_filters: Vec<RowFilter>,
     masks: Vec<ColumnMask>,
     keys: BTreeMap<String, Arc<MaskKey>>,
@@ -89,6 +94,7 @@ impl PolicySnapshot {
             digest: digest(&[], std::iter::empty()),
             roles: Vec::new(),
             grants: Vec::new(),
+            grant_places: Vec::new(),
             row_filters: Vec::new(),
             masks: Vec::new(),
             keys: BTreeMap::new(),
@@ -97,11 +103,14 @@ impl PolicySnapshot {
 
     /// Loads and checks policy files against the tables there are. Reads files: not for async tasks.
     pub fn load(paths: &[PathBuf], tables: &[Securable], epoch: u64) -> Result<Self, Diagnostics> {
-        let mut texts = Vec::new();
-        for path in paths {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Diagnostics::file(path, format!("cannot be read: {error}")))?;
-            texts.push((path.as_path(), text));
+        let texts = read(paths)?;
+        // A new file beside an old one may say what neither set does: grants without their filters.
+        if read(paths)? != texts {
+            let file = paths.first().map_or(Path::new("policies"), PathBuf::as_path);
+            return Err(Diagnostics::file(
+                file,
+                "the policy files are being written; read again when they stay",
+            ));
         }
         Self::from_texts(&texts, tables, epoch)
     }
@@ -154,6 +163,7 @@ impl PolicySnapshot {
                     }
                     Err(why) => problems.push(at(path, &record.object, why)),
                 }
+                snapshot.grant_places.push(explain::place(&at(path, &record.object, "")));
                 snapshot.grants.push(record);
             }
             for record in file.row_filters {
@@ -556,6 +566,16 @@ impl Resolved {
         let name = Arc::from(table.full_name());
         Ok(TablePolicy::new(name, columns, conjunction(all), nothing, masks, recipe, rules))
     }
+}
+
+fn read(paths: &[PathBuf]) -> Result<Vec<(&Path, String)>, Diagnostics> {
+    paths
+        .iter()
+        .map(|path| match std::fs::read_to_string(path) {
+            Ok(text) => Ok((path.as_path(), text)),
+            Err(error) => Err(Diagnostics::file(path, format!("cannot be read: {error}"))),
+        })
+        .collect()
 }
 
 /// Why an exact pattern, or one limited to a schema, names nothing there is.

@@ -11,6 +11,7 @@
 mod leaks;
 mod loading;
 mod masks;
+mod verifier;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
