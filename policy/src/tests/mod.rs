@@ -10,7 +10,11 @@
 
 mod leaks;
 mod loading;
+mod mask_numbers;
+mod mask_parts;
+mod mask_properties;
 mod masks;
+mod presets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
