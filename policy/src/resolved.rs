@@ -75,6 +75,11 @@ impl Resolved {
     /// The decision on one table.
     #[must_use]
     pub fn access(&self, table: &Securable) -> Access {
+        self.access_in(table, this_year())
+    }
+
+    /// The decision as it is in the calendar year `year`.
+    pub(crate) fn access_in(&self, table: &Securable, year: i32) -> Access {
         let Some(columns) = &table.columns else {
             return if self.may_see(&table.schema, &table.table) {
                 Access::Unresolved(Arc::from("the table is unavailable"))
@@ -89,7 +94,6 @@ impl Resolved {
             .cloned()
             .chain(table.column_tags.iter().map(|(column, tags)| format!("{column}:{}", tags.join(","))))
             .collect();
-        let year = this_year();
         if let Some(known) = self.decisions.get(&name)
             && known.columns == *columns
             && known.tags == tags
