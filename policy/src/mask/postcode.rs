@@ -40,6 +40,17 @@ pub(super) fn zip3(raw: &DataType) -> Result<Arc<dyn Mask>, String> {
     }
 }
 
+/// One or two letters, then `9`, `99` or `9A`: what does not look so is no district, and shows nothing.
+fn is_outward(text: &[u8]) -> bool {
+    let letters = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    (1..=2).contains(&letters)
+        && match &text[letters..] {
+            [digit] => digit.is_ascii_digit(),
+            [digit, last] => digit.is_ascii_digit() && last.is_ascii_alphanumeric(),
+            _ => false,
+        }
+}
+
 impl Mask for OutwardPostcode {
     fn name(&self) -> &'static str {
         "outward_postcode"
@@ -51,19 +62,14 @@ impl Mask for OutwardPostcode {
 
     fn apply(&self, raw: &ArrayRef) -> Result<ArrayRef> {
         map_text(raw, |value, out| {
-            // The inward part is always a digit and two letters; what does not look like a postcode shows nothing.
             out.extend(value.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase()));
-            let outward = out.len().checked_sub(3).filter(|length| (2..=4).contains(length));
-            let valid = out.is_ascii()
-                && outward.is_some_and(|length| {
-                    let inward = &out.as_bytes()[length..];
-                    let head = &out.as_bytes()[..length];
-                    inward[0].is_ascii_digit()
-                        && inward[1..].iter().all(u8::is_ascii_alphabetic)
-                        && head.iter().all(u8::is_ascii_alphanumeric)
-                        && head[0].is_ascii_alphabetic()
-                });
-            out.truncate(if valid { outward.unwrap_or(0) } else { 0 });
+            let shown = out.as_bytes().split_last_chunk::<3>().filter(|(outward, inward)| {
+                inward[0].is_ascii_digit()
+                    && inward[1..].iter().all(u8::is_ascii_alphabetic)
+                    && is_outward(outward)
+            });
+            let length = shown.map_or(0, |(outward, _)| outward.len());
+            out.truncate(length);
         })
     }
 }

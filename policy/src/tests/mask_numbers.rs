@@ -134,6 +134,28 @@ fn ages_over_89_are_90() {
     let shown = masked(&MaskSpec::AgeCap, &raw);
     let shown: Vec<_> = shown.as_primitive::<Int8Type>().iter().collect();
     assert_eq!(shown, [Some(0), Some(89), Some(90), Some(90), Some(90), None, None, None]);
+    // Completed years: a fraction would tell the month of birth.
+    let raw: ArrayRef = Arc::new(Float64Array::from(vec![
+        Some(34.7),
+        Some(89.9),
+        Some(90.0),
+        Some(1e300),
+        None,
+        Some(-0.5),
+        Some(f64::NAN),
+        Some(f64::INFINITY),
+    ]));
+    let shown = masked(&MaskSpec::AgeCap, &raw);
+    let shown: Vec<_> = shown.as_primitive::<Float64Type>().iter().collect();
+    assert_eq!(shown, [Some(34.0), Some(89.0), Some(90.0), Some(90.0), None, None, None, None]);
+    let raw: ArrayRef = Arc::new(
+        Decimal128Array::from(vec![Some(347), Some(899), Some(1_021), Some(-1), None])
+            .with_precision_and_scale(4, 1)
+            .expect("fits"),
+    );
+    let shown = masked(&MaskSpec::AgeCap, &raw);
+    let shown: Vec<_> = shown.as_primitive::<Decimal128Type>().iter().collect();
+    assert_eq!(shown, [Some(340), Some(890), Some(900), None, None]);
     let raw: ArrayRef = Arc::new(UInt8Array::from(vec![255, 90, 12]));
     assert_eq!(masked(&MaskSpec::AgeCap, &raw).as_primitive::<UInt8Type>().values()[..], [90, 90, 12]);
 }

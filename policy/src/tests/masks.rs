@@ -145,6 +145,12 @@ fn postcodes_lose_their_inward_part() {
         ("SW1A", ""),
         ("", ""),
         ("Ward 7, bed 3", ""),
+        ("GL50 1AA", "GL50"),
+        ("W1A 0AX", "W1A"),
+        // A name that ends like a postcode.
+        ("Mary 1st", ""),
+        ("ABC1 2DE", ""),
+        ("SW1AA 1AA", ""),
         ("ＳＷ1A 1AA", ""),
     ] {
         assert_eq!(texts(&spec, &[Some(raw)]), [Some(shown.to_owned())], "{raw}");
@@ -254,7 +260,7 @@ fn a_mask_of_the_wrong_type_is_refused() {
         (MaskSpec::Redact, DataType::Binary, "`redact` is defined for text"),
         (MaskSpec::OutwardPostcode, DataType::Int32, "`outward_postcode` is defined for text"),
         (MaskSpec::TruncateDate { to: DateUnit::Year }, DataType::Utf8, "for date and timestamp"),
-        (MaskSpec::AgeCap, DataType::Float64, "for integer, date and timestamp"),
+        (MaskSpec::AgeCap, DataType::Utf8, "for integer, float, decimal (128 bits), date and timestamp"),
         (token("d", "k"), DataType::Float64, "for text, integer, decimal, date and binary"),
         (token("", "k"), DataType::Utf8, "domain that is not empty"),
         (token("d", "missing"), DataType::Utf8, "key `missing` is not declared"),
