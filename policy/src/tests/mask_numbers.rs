@@ -285,12 +285,14 @@ fn dates_move_by_days_and_instants_by_less_than_a_second() {
     ));
     let shown = masked(&noise(60.0, "d", "k"), &instants);
     let raw = instants.as_primitive::<TimestampNanosecondType>();
-    let mut fractions = 0;
+    let (mut fractions, mut furthest) = (0, 0);
     for (raw, shown) in raw.values().iter().zip(shown.as_primitive::<TimestampNanosecondType>().values()) {
         assert!((shown - raw).abs() <= 60_000_000_000);
+        furthest = furthest.max((shown - raw).abs());
         fractions += usize::from(shown.rem_euclid(1_000_000_000) == 123_456_789);
     }
     assert_eq!(fractions, 0, "the fraction of the second is hidden, too");
+    assert!(furthest > 50_000_000_000, "the amount is in seconds: {furthest}");
 }
 
 #[test]
