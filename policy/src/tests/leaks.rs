@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, StructArray,
+};
 use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::catalog::TableProvider;
 use datafusion::config::Dialect;
@@ -300,5 +303,73 @@ async fn leakproof_predicates_prune_files() {
     ] {
         let logical = context.sql(sql).await.unwrap().into_optimized_plan().unwrap();
         assert_eq!(logical.display_indent().to_string().contains("partial_filters"), pushed, "{sql}");
+    }
+}
+
+/// Two shown rows and two hidden ones: `address: struct<line, postcode, floor>`.
+fn homes(tenants: &[&str], postcodes: &[&str], floors: &[i64]) -> RecordBatch {
+    let rows = tenants.len();
+    let ids = Int64Array::from_iter_values((1..).take(rows));
+    let lines = (0..rows).map(|row| Some(format!("{row} High St"))).collect::<StringArray>();
+    let address = StructArray::from(vec![
+        (Arc::new(Field::new("line", DataType::Utf8, true)), Arc::new(lines) as ArrayRef),
+        (
+            Arc::new(Field::new("postcode", DataType::Utf8, true)),
+            Arc::new(StringArray::from(postcodes.to_vec())),
+        ),
+        (Arc::new(Field::new("floor", DataType::Int64, true)), Arc::new(Int64Array::from(floors.to_vec()))),
+    ]);
+    let fields = vec![
+        Field::new("id", DataType::Int64, false),
+        Field::new("tenant_id", DataType::Utf8, false),
+        Field::new("address", address.data_type().clone(), true),
+    ];
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(ids), Arc::new(StringArray::from(tenants.to_vec())), Arc::new(address)];
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
+
+const HOME_POLICY: &str = "version: 1
+grants:
+  - { role: analyst, object: silver.*, action: select }
+row_filters:
+  - { name: own, on: [silver.*], using: tenant_id = principal.tenant }
+masks:
+  - { name: districts, on: silver.patients, column: address.postcode, mask: { type: outward_postcode } }
+  - { name: floors, on: silver.patients, column: address.floor, mask: { type: bucket, width: 10 } }
+";
+
+const HOME_PROBES: &[&str] = &[
+    "SELECT * FROM t ORDER BY id",
+    "SELECT address['postcode'], address['line'] FROM t ORDER BY id",
+    "SELECT id FROM t WHERE address['postcode'] = 'LS6 2AB'",
+    "SELECT id FROM t WHERE address['postcode'] = 'LS6'",
+    "SELECT id FROM t WHERE address['line'] = '0 High St' AND address['floor'] = 7",
+    "SELECT id FROM t WHERE 1 / (address['floor'] - 7) <= 0 ORDER BY id",
+    "SELECT max(address['floor']), min(address['postcode']) FROM t",
+    "SELECT address['postcode'], count(*) FROM t GROUP BY 1 ORDER BY 1",
+    "SELECT id FROM t ORDER BY address['postcode'] DESC, id LIMIT 1",
+    "SELECT a.id FROM t a JOIN t b ON a.address['floor'] = b.address['floor'] ORDER BY 1",
+    "SELECT count(*) FROM t WHERE address IS NULL",
+];
+
+#[tokio::test]
+async fn no_statement_meets_the_raw_field_of_a_struct() {
+    let raw = homes(&["a", "a", "b", "b"], &["LS6 2AB", "M1 1AE", "SW1A 1AA", "LS6 2AB"], &[7, 12, 7, 99]);
+    let copy = homes(&["a", "a"], &["LS6", "M1"], &[0, 10]);
+    for setting in SETTINGS {
+        let directories = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (governed, provider) = context(raw.clone(), setting, directories.0.path()).await;
+        let table = securable(provider.schema());
+        let resolved = resolve(HOME_POLICY, &table, &principal("x", Some("a"), &["analyst"])).await;
+        let Access::Select(policy) = resolved.access(&table) else { panic!("the table is granted") };
+        governed.register_table("t", Arc::new(PolicyTable::new(provider, policy, true, 0))).unwrap();
+        let (oracle, provider) = context(copy.clone(), setting, directories.1.path()).await;
+        oracle.register_table("t", provider).unwrap();
+        for sql in HOME_PROBES {
+            let (seen, expected) = (observe(&governed, sql).await, observe(&oracle, sql).await);
+            assert!(!seen.starts_with("error"), "{sql}: {seen}");
+            assert_eq!(seen, expected, "{sql}\n{setting:?}");
+        }
     }
 }

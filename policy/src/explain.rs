@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::{MaskTarget, Resolved};
 use crate::access::Access;
+use crate::mask_rules::MaskTarget;
 use crate::records::{Action, Effect};
+use crate::resolved::Resolved;
 use crate::securable::Securable;
 
 /// What one principal may do with one table.
@@ -153,7 +154,7 @@ impl Resolved {
             .filter(|filter| filter.concerns(table) && filter.audience.includes(self.roles()))
             .map(|filter| AppliedRule {
                 name: filter.name.clone(),
-                place: place(&filter.place),
+                place: place_of(&filter.place),
                 says: match filter.template.text_for(self.principal()) {
                     Some(text) => format!("{}: {text}", filter.kind.word()),
                     None => format!(
@@ -168,37 +169,50 @@ impl Resolved {
 
     fn masks_on(&self, table: &Securable) -> Vec<AppliedMask> {
         let Some(columns) = &table.columns else { return Vec::new() };
-        let rules = |column: &str| {
-            let concerned = self
-                .snapshot()
-                .masks
-                .iter()
-                .filter(|rule| rule.concerns(table, column) && rule.audience.includes(self.roles()));
-            concerned
-                .map(|rule| AppliedMask {
-                    column: column.to_owned(),
+        let rules = self.snapshot().masks.iter().filter(|rule| rule.audience.includes(self.roles()));
+        let mut masks: Vec<_> = rules
+            .flat_map(|rule| {
+                // What cannot be located shows no rows: the table is unresolved then.
+                let parts = rule.parts(table, columns).unwrap_or_default();
+                parts.into_iter().map(move |part| (part, rule))
+            })
+            .map(|(part, rule)| {
+                let applied = AppliedMask {
+                    column: part.name(columns),
                     mask: rule.spec.describe(),
                     rule: AppliedRule {
                         name: rule.name.clone(),
-                        place: place(&rule.place),
+                        place: place_of(&rule.place),
                         says: match &rule.target {
                             MaskTarget::Tag(tag) => format!("columns tagged {tag}"),
                             MaskTarget::Column { on, column } => format!("{on}.{column}"),
                         },
                     },
-                })
-                .collect::<Vec<_>>()
-        };
-        columns.fields().iter().flat_map(|field| rules(field.name())).collect()
+                };
+                (part.column, applied)
+            })
+            .collect();
+        masks.sort_by_key(|(column, _)| *column);
+        masks.into_iter().map(|(_, mask)| mask).collect()
     }
 
     fn as_query(&self, table: &Securable, explanation: &Explanation) -> String {
         let names =
             table.columns.iter().flat_map(|columns| columns.fields().iter().map(|field| field.name()));
         let columns: Vec<String> = names
-            .map(|name| match explanation.masks.iter().find(|mask| mask.column == *name) {
-                Some(mask) => format!("<{}> AS {name}", mask.mask),
-                None => name.clone(),
+            .map(|name| {
+                let whole = explanation.masks.iter().find(|mask| mask.column == *name);
+                let fields: Vec<_> = explanation
+                    .masks
+                    .iter()
+                    .filter(|mask| mask.column.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+                    .map(|mask| format!("{}: {}", mask.column, mask.mask))
+                    .collect();
+                match whole {
+                    Some(mask) => format!("<{}> AS {name}", mask.mask),
+                    None if fields.is_empty() => name.clone(),
+                    None => format!("<{}> AS {name}", fields.join(", ")),
+                }
             })
             .collect();
         let mut sql = format!("SELECT {}\nFROM {}", columns.join(", "), explanation.table);
@@ -226,7 +240,7 @@ impl Resolved {
 }
 
 /// Where a rule is written.
-pub(super) fn place(at: &crate::document::Diagnostic) -> String {
+pub(crate) fn place_of(at: &crate::document::Diagnostic) -> String {
     format!("{}:{}:{}", at.file.display(), at.line, at.column)
 }
 
