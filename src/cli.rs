@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{cert, config, demo, policy, serve, sql, table, user};
+use crate::commands::{audit, cert, config, demo, policy, serve, sql, table, user};
 
 /// Exit code for bad input: arguments, configuration, policies, users.
 pub const EXIT_BAD_INPUT: u8 = 2;
@@ -40,6 +40,8 @@ enum Command {
     Policy(policy::Args),
     /// Look at a table: columns, history, files, and whether they are whole
     Table(table::Args),
+    /// Is the audit trail whole, and who saw what?
+    Audit(audit::Args),
     /// Manage the users file
     User(user::Args),
     /// Make certificates
@@ -74,6 +76,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Config(args) => config::run(args).await,
         Command::Policy(args) => policy::run(args).await,
         Command::Table(args) => table::run(args).await,
+        Command::Audit(args) => audit::run(args).await,
         Command::User(args) => user::run(args).await,
         Command::Cert(args) => cert::run(args).await,
     }

@@ -3,6 +3,9 @@
 //! Files are polled: notifications do not cross network file systems and mounted configuration
 //! (a Kubernetes ConfigMap is replaced by moving a symbolic link). A file that is wrong changes
 //! nothing but the log and a metric; the last good one stays in force.
+//!
+//! A file that is being written may be well-formed and say less than it will: policies without their
+//! filters, say. So nothing is loaded before it was found the same twice.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,8 +18,11 @@ use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-/// How often files are looked at.
+/// How often files are looked at, and how long they must have stayed as they are to be loaded.
 const INTERVAL: Duration = Duration::from_secs(2);
+
+/// The same for files that somebody asked to be loaded now: they say that they have written them.
+const SETTLED: Duration = Duration::from_millis(200);
 
 type Load = Arc<dyn Fn() -> Result<bool, Diagnostics> + Send + Sync>;
 
@@ -28,6 +34,8 @@ pub struct Reloadable {
     load: Load,
     /// What the files held when they were last loaded or refused.
     seen: Option<[u8; 32]>,
+    /// What they held at the last look, if that was something else.
+    settling: Option<[u8; 32]>,
 }
 
 impl Reloadable {
@@ -38,7 +46,7 @@ impl Reloadable {
         load: impl Fn() -> Result<bool, Diagnostics> + Send + Sync + 'static,
     ) -> Self {
         let seen = Some(fingerprint(&files));
-        Self { what, files, load: Arc::new(load), seen }
+        Self { what, files, load: Arc::new(load), seen, settling: None }
     }
 }
 
@@ -103,29 +111,50 @@ impl Reloader {
     /// Loads what changed, or all.
     async fn look(&mut self, all: bool) {
         for item in &mut self.items {
-            let (what, files, load, seen) =
-                (item.what, item.files.clone(), Arc::clone(&item.load), item.seen);
+            let (what, files, load) = (item.what, item.files.clone(), Arc::clone(&item.load));
+            let (seen, settling) = (item.seen, item.settling);
             let outcome = tokio::task::spawn_blocking(move || {
                 // Taken before loading: a change meanwhile is a change at the next look.
                 let now = fingerprint(&files);
-                let changed = all || seen != Some(now);
-                (now, changed.then(|| load()))
+                if all {
+                    return match is_still(&files, now) {
+                        true => Look::Loaded(now, load()),
+                        false => Look::Settling(now),
+                    };
+                }
+                match seen == Some(now) {
+                    true => Look::Unchanged,
+                    false if settling == Some(now) => Look::Loaded(now, load()),
+                    false => Look::Settling(now),
+                }
             })
             .await;
-            let Ok((now, loaded)) = outcome else {
-                tracing::error!(what, "reloading failed unexpectedly");
-                self.failures.with_label_values(&[what]).inc();
-                continue;
+            let loaded = match outcome {
+                Ok(Look::Loaded(now, loaded)) => {
+                    (item.seen, item.settling) = (Some(now), None);
+                    loaded
+                }
+                Ok(Look::Settling(now)) => {
+                    item.settling = Some(now);
+                    continue;
+                }
+                Ok(Look::Unchanged) => {
+                    item.settling = None;
+                    continue;
+                }
+                Err(_) => {
+                    tracing::error!(what, "reloading failed unexpectedly");
+                    self.failures.with_label_values(&[what]).inc();
+                    continue;
+                }
             };
-            item.seen = Some(now);
             match loaded {
-                None => {}
-                Some(Ok(true)) => {
+                Ok(true) => {
                     self.reloads.with_label_values(&[what]).inc();
                     tracing::info!(what, "reloaded");
                 }
-                Some(Ok(false)) => tracing::info!(what, "reloaded; nothing changed"),
-                Some(Err(Diagnostics(problems))) => {
+                Ok(false) => tracing::info!(what, "reloaded; nothing changed"),
+                Err(Diagnostics(problems)) => {
                     self.failures.with_label_values(&[what]).inc();
                     for problem in problems {
                         tracing::error!(what, %problem, "not reloaded; the last good version stays in force");
@@ -134,6 +163,20 @@ impl Reloader {
             }
         }
     }
+}
+
+/// What a look at files came to.
+enum Look {
+    Unchanged,
+    /// They changed, perhaps not for the last time.
+    Settling([u8; 32]),
+    Loaded([u8; 32], Result<bool, Diagnostics>),
+}
+
+/// Whether files stay as they are for a moment. Blocks.
+fn is_still(files: &[PathBuf], now: [u8; 32]) -> bool {
+    std::thread::sleep(SETTLED);
+    fingerprint(files) == now
 }
 
 /// Digest of the files' content; a file that cannot be read counts as such.
@@ -189,16 +232,23 @@ mod tests {
         assert_eq!(loads.load(Ordering::Relaxed), 0, "nothing changed");
 
         std::fs::write(&file, "wrong").unwrap();
-        reloader.look(false).await;
-        reloader.look(false).await;
+        for _ in 0..4 {
+            reloader.look(false).await;
+        }
         assert_eq!(loads.load(Ordering::Relaxed), 1, "one complaint per change");
         assert_eq!(counter(&metrics, "lakeward_reload_failures_total"), 1.0);
 
         std::fs::write(&file, "good again").unwrap();
         reloader.look(false).await;
+        assert_eq!(loads.load(Ordering::Relaxed), 1, "it may be half of what it will be");
+        std::fs::write(&file, "good again, and whole").unwrap();
+        reloader.look(false).await;
+        assert_eq!(loads.load(Ordering::Relaxed), 1);
+        reloader.look(false).await;
         assert_eq!(counter(&metrics, "lakeward_reloads_total"), 1.0);
 
         std::fs::remove_file(&file).unwrap();
+        reloader.look(false).await;
         reloader.look(false).await;
         assert_eq!(counter(&metrics, "lakeward_reload_failures_total"), 2.0);
 

@@ -20,6 +20,7 @@ use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
+use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, conjunction};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter::FilterExec;
@@ -34,7 +35,10 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
+use crate::access::TablePolicy;
+use crate::compact::compacted;
 use crate::mask::Mask;
+use crate::total::is_flat;
 
 /// One column that leaves the barrier.
 #[derive(Debug, Clone)]
@@ -50,6 +54,8 @@ pub struct BarrierColumn {
 pub struct PolicyBarrierExec {
     /// `schema.table`, for plans and errors.
     table: Arc<str>,
+    /// What it carries out, for the verifier.
+    policy: Option<Arc<TablePolicy>>,
     input: Arc<dyn ExecutionPlan>,
     /// Total predicate over the input's columns; rows for which it is not TRUE do not exist.
     row_filter: Option<Arc<dyn PhysicalExpr>>,
@@ -102,7 +108,26 @@ impl PolicyBarrierExec {
             .transpose()?;
         let metrics = ExecutionPlanMetricsSet::new();
         let predicate = row_filter.clone();
-        Ok(Self { table, input, row_filter, predicate, estimator, columns, schema, properties, metrics })
+        let policy = None;
+        Ok(Self {
+            table,
+            policy,
+            input,
+            row_filter,
+            predicate,
+            estimator,
+            columns,
+            schema,
+            properties,
+            metrics,
+        })
+    }
+
+    /// Names the decision that it carries out; without one it is not verified.
+    #[must_use]
+    pub(crate) fn for_policy(mut self, policy: &Arc<TablePolicy>) -> Self {
+        self.policy = Some(Arc::clone(policy));
+        self
     }
 
     /// Evaluates leakproof predicates of the statement together with the row filter, where there is one.
@@ -126,10 +151,30 @@ impl PolicyBarrierExec {
         &self.input
     }
 
+    /// The decision that it carries out.
+    pub(crate) fn policy(&self) -> Option<&Arc<TablePolicy>> {
+        self.policy.as_ref()
+    }
+
     /// Whether rows are filtered.
     #[must_use]
     pub fn has_row_filter(&self) -> bool {
         self.row_filter.is_some()
+    }
+
+    /// The predicate that decides over rows.
+    #[cfg(test)]
+    pub(crate) fn row_filter(&self) -> Option<&Arc<dyn PhysicalExpr>> {
+        self.row_filter.as_ref()
+    }
+
+    /// Whether every row is dropped for which the row filter, if there is one, is not TRUE.
+    pub(crate) fn evaluates_row_filter(&self) -> bool {
+        let Some(filter) = &self.row_filter else { return true };
+        self.predicate.as_ref().is_some_and(|predicate| {
+            let evaluated = split_conjunction(predicate);
+            split_conjunction(filter).iter().all(|part| evaluated.contains(part))
+        })
     }
 
     /// What leaves it.
@@ -138,20 +183,26 @@ impl PolicyBarrierExec {
         &self.columns
     }
 
-    /// Output indices of the columns shown as they are.
-    fn unmasked(&self) -> HashSet<usize> {
-        self.columns.iter().enumerate().filter(|(_, c)| c.mask.is_none()).map(|(index, _)| index).collect()
+    /// Output indices of the columns shown as they are whose values cannot fail to be compared.
+    fn comparable(&self) -> HashSet<usize> {
+        let fields = self.columns.iter().zip(self.schema.fields()).enumerate();
+        fields
+            .filter(|(_, (column, field))| column.mask.is_none() && is_flat(field.data_type()))
+            .map(|(index, _)| index)
+            .collect()
     }
 
     /// Whether a filter from above may go below: one that the engine itself made (from join keys, a
     /// top-k threshold or an aggregate's bound) and whose operands are bare unmasked columns. Its
     /// present form says nothing (it starts as `true`), its operands stay.
-    fn lets_through(&self, filter: &Arc<dyn PhysicalExpr>, unmasked: &HashSet<usize>) -> bool {
+    fn lets_through(&self, filter: &Arc<dyn PhysicalExpr>, comparable: &HashSet<usize>) -> bool {
         filter.downcast_ref::<DynamicFilterPhysicalExpr>().is_some_and(|dynamic| {
             let operands = dynamic.children();
             !operands.is_empty()
                 && operands.iter().all(|operand| {
-                    operand.downcast_ref::<Column>().is_some_and(|column| unmasked.contains(&column.index()))
+                    operand
+                        .downcast_ref::<Column>()
+                        .is_some_and(|column| comparable.contains(&column.index()))
                 })
         })
     }
@@ -220,6 +271,7 @@ impl ExecutionPlan for PolicyBarrierExec {
             Arc::clone(&self.schema),
         )?;
         replaced.predicate.clone_from(&self.predicate);
+        replaced.policy.clone_from(&self.policy);
         Ok(Arc::new(replaced))
     }
 
@@ -289,23 +341,19 @@ impl ExecutionPlan for PolicyBarrierExec {
         if phase != FilterPushdownPhase::Post {
             return Ok(FilterDescription::all_unsupported(&parent_filters, &self.children()));
         }
-        let unmasked = self.unmasked();
+        let comparable = self.comparable();
         // The optimizer matches answers to filters by position, so a refused one is stood for by a
         // column that no input has.
         let refused: Arc<dyn PhysicalExpr> =
             Arc::new(Column::new("refused at the policy barrier", usize::MAX));
-        let offered: Vec<_> =
-            parent_filters
-                .iter()
-                .map(|filter| {
-                    if self.lets_through(filter, &unmasked) {
-                        Arc::clone(filter)
-                    } else {
-                        Arc::clone(&refused)
-                    }
-                })
-                .collect();
-        let child = ChildFilterDescription::from_child_with_allowed_indices(&offered, unmasked, &self.input)?;
+        let offered: Vec<_> = parent_filters
+            .iter()
+            .map(|filter| {
+                if self.lets_through(filter, &comparable) { Arc::clone(filter) } else { Arc::clone(&refused) }
+            })
+            .collect();
+        let child =
+            ChildFilterDescription::from_child_with_allowed_indices(&offered, comparable, &self.input)?;
         Ok(FilterDescription::new().with_child(child))
     }
 
@@ -380,8 +428,8 @@ impl BarrierStream {
             .iter()
             .zip(raw)
             .map(|(column, values)| match &column.mask {
-                Some(mask) => mask.apply(values),
-                None => Ok(Arc::clone(values)),
+                Some(mask) => compacted(&mask.apply(values)?),
+                None => compacted(values),
             })
             .collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));

@@ -8,8 +8,9 @@ use parking_lot::Mutex;
 
 use crate::Principal;
 use crate::document::Diagnostics;
+use crate::resolved::Resolved;
 use crate::securable::Securable;
-use crate::snapshot::{PolicySnapshot, Resolved};
+use crate::snapshot::PolicySnapshot;
 
 /// Resolved principals kept per epoch; beyond it the cache starts anew.
 const RESOLVED_LIMIT: u64 = 1_000;

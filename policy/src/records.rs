@@ -22,6 +22,8 @@ pub(crate) struct PolicyFile {
     #[serde(default)]
     pub(crate) masks: Vec<MaskRecord>,
     #[serde(default)]
+    pub(crate) presets: Vec<PresetRecord>,
+    #[serde(default)]
     pub(crate) keys: BTreeMap<String, KeyRecord>,
 }
 
@@ -138,6 +140,18 @@ pub(crate) struct MaskRecord {
     pub(crate) mask: Spanned<MaskSpec>,
 }
 
+/// A set of masks that comes with the service.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PresetRecord {
+    pub(crate) name: Spanned<String>,
+    pub(crate) to: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) except: Vec<String>,
+    /// The key of its tokens and noise, where it makes any.
+    pub(crate) key: Option<Spanned<String>>,
+}
+
 /// A mask and its arguments.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
@@ -156,20 +170,46 @@ pub(crate) enum MaskSpec {
         /// Name of an entry of `keys`.
         key: String,
     },
+    /// All but the first `n` characters become `*`.
+    ShowFirst {
+        /// Characters shown.
+        n: usize,
+    },
     /// All but the last `n` characters become `*`.
     ShowLast {
         /// Characters shown.
         n: usize,
     },
-    /// Dates and timestamps are cut to the start of the year or month.
+    /// Letters become `x`, digits `0`; punctuation and white space stay.
+    Redact,
+    /// Dates and timestamps are cut to the start of the year, quarter or month.
     TruncateDate {
         /// Unit.
         to: DateUnit,
     },
+    /// Ages over 89 become 90; dates become their year, none earlier than 90 years ago.
+    AgeCap,
     /// `SW1A 1AA` becomes `SW1A`.
     OutwardPostcode,
     /// `60614-1234` becomes `606`, small populations `000`.
     Zip3,
+    /// Numbers become the lower bound of their bucket.
+    Bucket {
+        /// Distance from one lower bound to the next, in the column's unit.
+        width: f64,
+        /// One of the lower bounds, in the column's unit.
+        #[serde(default)]
+        origin: f64,
+    },
+    /// A keyed offset is added: equal values give equal results within the domain and key.
+    Noise {
+        /// Largest offset, in the column's unit; days for dates, seconds for timestamps.
+        amount: f64,
+        /// Columns of one domain that hold equal values show equal ones.
+        domain: String,
+        /// Name of an entry of `keys`.
+        key: String,
+    },
 }
 
 impl MaskSpec {
@@ -179,11 +219,25 @@ impl MaskSpec {
             Self::Null => "null".to_owned(),
             Self::Constant { value } => format!("constant '{value}'"),
             Self::Token { domain, key } => format!("token of domain {domain} with key {key}"),
+            Self::ShowFirst { n } => format!("show first {n}"),
             Self::ShowLast { n } => format!("show last {n}"),
-            Self::TruncateDate { to: DateUnit::Year } => "truncate date to year".to_owned(),
-            Self::TruncateDate { to: DateUnit::Month } => "truncate date to month".to_owned(),
+            Self::Redact => "redact".to_owned(),
+            Self::TruncateDate { to } => format!("truncate date to {}", to.word()),
+            Self::AgeCap => "age cap".to_owned(),
             Self::OutwardPostcode => "outward postcode".to_owned(),
             Self::Zip3 => "three-digit ZIP".to_owned(),
+            Self::Bucket { width, origin } => format!("bucket of {width} from {origin}"),
+            Self::Noise { amount, domain, key } => {
+                format!("noise of {amount} of domain {domain} with key {key}")
+            }
+        }
+    }
+
+    /// Name of the key that the mask needs, if it needs one.
+    pub(crate) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Token { key, .. } | Self::Noise { key, .. } => Some(key),
+            _ => None,
         }
     }
 }
@@ -193,7 +247,18 @@ impl MaskSpec {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DateUnit {
     Year,
+    Quarter,
     Month,
+}
+
+impl DateUnit {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Year => "year",
+            Self::Quarter => "quarter",
+            Self::Month => "month",
+        }
+    }
 }
 
 /// Where the bytes of a key come from.

@@ -68,6 +68,11 @@ impl RowFilterTemplate {
         self.ast.to_string()
     }
 
+    /// The predicate with the principal's values in it; None where they lack one that it asks for.
+    pub(crate) fn text_for(&self, principal: &Principal) -> Option<String> {
+        self.clone().substitute(Some(principal)).ok().flatten().map(|expr| expr.to_string())
+    }
+
     /// Replaces `principal.…`; with no principal by typed NULLs, to type-check.
     /// Answers None where the principal lacks something that the filter asks for.
     fn substitute(&mut self, principal: Option<&Principal>) -> Result<Option<ast::Expr>, String> {

@@ -4,50 +4,35 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dashmap::DashMap;
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::logical_expr::utils::{conjunction, disjunction};
+use chrono::Datelike;
 use sha2::{Digest, Sha256};
 
 use crate::Principal;
-use crate::access::{Access, TablePolicy};
 use crate::audience::Audience;
 use crate::document::{Diagnostic, Diagnostics};
+use crate::explain::place_of;
 use crate::grants::GrantMap;
 use crate::key::read_secret;
-use crate::mask::{self, MaskKey};
-use crate::pattern::ObjectPattern;
-use crate::records::{Action, FilterKind, GrantRecord, MaskSpec, RoleRecord, at, parse};
-use crate::row_filter::{BoundFilter, RowFilterTemplate, is_always_true};
+use crate::mask::{self, MaskKey, Surroundings};
+use crate::mask_rules::{self, MaskRule, MaskedPart};
+use crate::pattern::{ObjectPattern, unknown};
+use crate::presets;
+use crate::records::{FilterKind, GrantRecord, RoleRecord, at, parse};
+use crate::resolved::Resolved;
+use crate::row_filter::RowFilterTemplate;
 use crate::securable::Securable;
 
 /// A row filter, ready to be bound.
 #[derive(Debug)]
-struct RowFilter {
-    name: String,
+pub(crate) struct RowFilter {
+    pub(crate) name: String,
     on: Vec<ObjectPattern>,
     tag: Option<String>,
-    kind: FilterKind,
-    audience: Audience,
-    template: RowFilterTemplate,
+    pub(crate) kind: FilterKind,
+    pub(crate) audience: Audience,
+    pub(crate) template: RowFilterTemplate,
     /// For complaints about tables that appear later.
-    place: Diagnostic,
-}
-
-/// A mask, ready to be applied to columns.
-#[derive(Debug)]
-struct ColumnMask {
-    name: String,
-    target: MaskTarget,
-    audience: Audience,
-    spec: MaskSpec,
-    place: Diagnostic,
-}
-
-#[derive(Debug)]
-enum MaskTarget {
-    Tag(String),
-    Column { on: ObjectPattern, column: String },
+    pub(crate) place: Diagnostic,
 }
 
 /// All policies in force at one epoch.
@@ -56,27 +41,18 @@ pub struct PolicySnapshot {
     epoch: u64,
     digest: String,
     roles: Vec<RoleRecord>,
-    grants: Vec<GrantRecord>,
-    row_filters: Vec<RowFilter>,
-    masks: Vec<ColumnMask>,
+    pub(crate) grants: Vec<GrantRecord>,
+    /// Where each grant is written: file, line, column.
+    pub(crate) grant_places: Vec<String>,
+    pub(crate) row_filters: Vec<RowFilter>,
+    pub(crate) masks: Vec<MaskRule>,
     keys: BTreeMap<String, Arc<MaskKey>>,
 }
 
 impl RowFilter {
-    fn concerns(&self, table: &Securable) -> bool {
+    pub(crate) fn concerns(&self, table: &Securable) -> bool {
         self.tag.as_ref().is_some_and(|tag| table.tags.contains(tag))
             || self.on.iter().any(|pattern| pattern.matches(&table.schema, &table.table))
-    }
-}
-
-impl ColumnMask {
-    fn concerns(&self, table: &Securable, column: &str) -> bool {
-        match &self.target {
-            MaskTarget::Tag(tag) => table.column_has_tag(column, tag),
-            MaskTarget::Column { on, column: masked } => {
-                masked == column && on.matches(&table.schema, &table.table)
-            }
-        }
     }
 }
 
@@ -86,9 +62,10 @@ impl PolicySnapshot {
     pub fn deny_all(epoch: u64) -> Self {
         Self {
             epoch,
-            digest: digest(&[], std::iter::empty()),
+            digest: digest(std::iter::empty(), std::iter::empty()),
             roles: Vec::new(),
             grants: Vec::new(),
+            grant_places: Vec::new(),
             row_filters: Vec::new(),
             masks: Vec::new(),
             keys: BTreeMap::new(),
@@ -97,11 +74,14 @@ impl PolicySnapshot {
 
     /// Loads and checks policy files against the tables there are. Reads files: not for async tasks.
     pub fn load(paths: &[PathBuf], tables: &[Securable], epoch: u64) -> Result<Self, Diagnostics> {
-        let mut texts = Vec::new();
-        for path in paths {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Diagnostics::file(path, format!("cannot be read: {error}")))?;
-            texts.push((path.as_path(), text));
+        let texts = read(paths)?;
+        // A new file beside an old one may say what neither set does: grants without their filters.
+        if read(paths)? != texts {
+            let file = paths.first().map_or(Path::new("policies"), PathBuf::as_path);
+            return Err(Diagnostics::file(
+                file,
+                "the policy files are being written; read again when they stay",
+            ));
         }
         Self::from_texts(&texts, tables, epoch)
     }
@@ -110,7 +90,7 @@ impl PolicySnapshot {
     fn from_texts(texts: &[(&Path, String)], tables: &[Securable], epoch: u64) -> Result<Self, Diagnostics> {
         let mut problems = Vec::new();
         let mut snapshot = Self::deny_all(epoch);
-        let mut names = BTreeSet::new();
+        let (mut names, mut presets) = (BTreeSet::new(), Vec::new());
         for (path, text) in texts {
             let file = match parse(path, text) {
                 Ok(file) => file,
@@ -154,6 +134,7 @@ impl PolicySnapshot {
                     }
                     Err(why) => problems.push(at(path, &record.object, why)),
                 }
+                snapshot.grant_places.push(place_of(&at(path, &record.object, "")));
                 snapshot.grants.push(record);
             }
             for record in file.row_filters {
@@ -199,69 +180,27 @@ impl PolicySnapshot {
                     Err(why) => problems.push(at(path, &record.using, why)),
                 }
             }
-            for record in file.masks {
-                if !names.insert(record.name.value.clone()) {
-                    problems.push(at(
-                        path,
-                        &record.name,
-                        format!("the name `{}` is used twice", record.name.value),
-                    ));
-                }
-                let target = match (&record.tag, &record.on, &record.column) {
-                    (Some(tag), None, None) => {
-                        let carried = tables
-                            .iter()
-                            .any(|t| t.column_tags.values().flatten().any(|own| *own == tag.value));
-                        if !carried {
-                            problems.push(at(
-                                path,
-                                tag,
-                                format!("no column carries the tag `{}`", tag.value),
-                            ));
-                        }
-                        MaskTarget::Tag(tag.value.clone())
-                    }
-                    (None, Some(on), Some(column)) => match on.value.parse::<ObjectPattern>() {
-                        Ok(pattern) => {
-                            problems.extend(unknown(&pattern, tables).map(|why| at(path, on, why)));
-                            let known =
-                                tables.iter().filter(|t| pattern.matches(&t.schema, &t.table)).any(|t| {
-                                    t.columns
-                                        .as_ref()
-                                        .is_none_or(|schema| schema.index_of(&column.value).is_ok())
-                                });
-                            if !known {
-                                problems.push(at(
-                                    path,
-                                    column,
-                                    format!("no table of `{pattern}` has a column `{}`", column.value),
-                                ));
-                            }
-                            MaskTarget::Column { on: pattern, column: column.value.clone() }
-                        }
-                        Err(why) => {
-                            problems.push(at(path, on, why));
-                            continue;
-                        }
-                    },
-                    _ => {
-                        problems.push(at(path, &record.name, "expected either `tag`, or `on` with `column`"));
-                        continue;
-                    }
-                };
-                snapshot.masks.push(ColumnMask {
-                    name: record.name.value.clone(),
-                    target,
-                    audience: Audience::new(record.to.as_deref(), &record.except),
-                    place: at(path, &record.mask, ""),
-                    spec: record.mask.value,
-                });
+            snapshot.masks.extend(mask_rules::read(path, file.masks, tables, &mut names, &mut problems));
+            presets.extend(file.presets.into_iter().map(|record| (*path, record)));
+        }
+        // Only now are the keys of all files known.
+        for (path, record) in &presets {
+            match presets::expand(path, record, &snapshot.keys) {
+                Ok(rules) => snapshot.masks.extend(rules),
+                Err(found) => problems.extend(found),
             }
         }
-        // A key that changed is a change of policy, though no file says anything else.
-        snapshot.digest = digest(texts, snapshot.keys.values().map(|key| key.fingerprint()));
+        // A key that changed is a change of policy, though no file says anything else; so is a preset
+        // that another release of the service says otherwise.
+        let own = texts.iter().map(|(_, text)| text.as_str());
+        let named = presets.iter().filter_map(|(_, record)| presets::text(&record.name.value));
+        let keys = snapshot.keys.values().map(|key| key.fingerprint());
+        snapshot.digest = digest(own.chain(named), keys);
         problems.extend(snapshot.unknown_roles());
         problems.extend(tables.iter().flat_map(|table| snapshot.check(table)));
+        // The rules of one preset have one place and may have one mistake in common.
+        let mut said = BTreeSet::new();
+        problems.retain(|problem| said.insert(problem.to_string()));
         if problems.is_empty() && snapshot.grants.is_empty() {
             let file = texts.first().map_or(Path::new("policies"), |(path, _)| path);
             problems.extend(
@@ -305,35 +244,39 @@ impl PolicySnapshot {
                 problems.push(complain(&filter.place, format!("{}: {why}", table.full_name())));
             }
         }
-        for field in schema.fields() {
-            let concerned: Vec<_> =
-                self.masks.iter().filter(|mask| mask.concerns(table, field.name())).collect();
-            for (index, mask) in concerned.iter().enumerate() {
-                if let Err(why) =
-                    mask::build(&mask.spec, field.data_type(), &|name| self.keys.get(name).cloned())
-                {
-                    problems.push(complain(
-                        &mask.place,
-                        format!("{}.{}: {why}", table.full_name(), field.name()),
-                    ));
+        let surroundings = self.surroundings(this_year());
+        let mut masked: Vec<(&MaskRule, MaskedPart)> = Vec::new();
+        for rule in &self.masks {
+            let parts = match rule.parts(table, schema) {
+                Ok(parts) => parts,
+                Err(why) => {
+                    problems.push(complain(&rule.place, format!("{}: {why}", table.full_name())));
+                    continue;
                 }
-                for other in &concerned[..index] {
-                    if mask.audience.overlaps(&other.audience) {
-                        problems.push(complain(
-                            &mask.place,
-                            format!(
-                                "masks `{}` and `{}` can both apply to {}.{}; separate them by `to` and `except`",
-                                other.name,
-                                mask.name,
-                                table.full_name(),
-                                field.name()
-                            ),
-                        ));
+            };
+            for part in parts {
+                let name = format!("{}.{}", table.full_name(), part.name(schema));
+                let raw = schema.field(part.column).data_type();
+                if let Err(why) = mask::build_part(&rule.spec, raw, &part.fields, &surroundings) {
+                    problems.push(complain(&rule.place, format!("{name}: {why}")));
+                }
+                for (other, other_part) in &masked {
+                    if part.overlaps(other_part) && rule.audience.overlaps(&other.audience) {
+                        let why = format!(
+                            "masks `{}` and `{}` can both apply to {name}; separate them by `to` and `except`",
+                            other.name, rule.name,
+                        );
+                        problems.push(complain(&rule.place, why));
                     }
                 }
+                masked.push((rule, part));
             }
         }
         problems
+    }
+
+    pub(crate) fn surroundings(&self, year: i32) -> Surroundings<'_> {
+        Surroundings { keys: &self.keys, year }
     }
 
     /// Counts up with every change; part of every cache key.
@@ -379,14 +322,10 @@ impl PolicySnapshot {
             });
         }
         for mask in &self.masks {
-            let object = match &mask.target {
-                MaskTarget::Tag(tag) => format!("tag {tag}"),
-                MaskTarget::Column { on, column } => format!("{on}.{column}"),
-            };
             rules.push(RuleDescription {
                 kind: "mask",
                 name: mask.name.clone(),
-                object,
+                object: mask.target.to_string(),
                 definition: mask.spec.describe(),
             });
         }
@@ -399,12 +338,7 @@ impl PolicySnapshot {
         principal: &Arc<Principal>,
     ) -> Result<Arc<Resolved>, casbin::Error> {
         let grants = GrantMap::compile(principal, &self.roles, &self.grants).await?;
-        Ok(Arc::new(Resolved {
-            snapshot: Arc::clone(self),
-            principal: Arc::clone(principal),
-            grants,
-            decisions: DashMap::new(),
-        }))
+        Ok(Arc::new(Resolved::new(Arc::clone(self), Arc::clone(principal), grants)))
     }
 }
 
@@ -421,161 +355,24 @@ pub struct RuleDescription {
     pub definition: String,
 }
 
-/// The policies of one epoch as they concern one principal; decisions are made once per table.
-#[derive(Debug)]
-pub struct Resolved {
-    snapshot: Arc<PolicySnapshot>,
-    principal: Arc<Principal>,
-    grants: GrantMap,
-    /// By table name and the address-independent identity of its columns: a schema change decides anew.
-    decisions: DashMap<String, (SchemaRef, Vec<String>, Access)>,
+/// The calendar year, UTC.
+pub(crate) fn this_year() -> i32 {
+    chrono::Utc::now().year()
 }
 
-impl Resolved {
-    /// The snapshot behind it.
-    #[must_use]
-    pub fn snapshot(&self) -> &Arc<PolicySnapshot> {
-        &self.snapshot
-    }
-
-    /// Whose it is.
-    #[must_use]
-    pub fn principal(&self) -> &Arc<Principal> {
-        &self.principal
-    }
-
-    /// The principal's roles with the inherited ones.
-    #[must_use]
-    pub fn roles(&self) -> &BTreeSet<String> {
-        &self.grants.roles
-    }
-
-    /// Whether the principal may describe (or read) `schema.table`, whatever its columns are.
-    #[must_use]
-    pub fn may_see(&self, schema: &str, table: &str) -> bool {
-        self.grants.allows(schema, table, Action::Describe)
-    }
-
-    /// Whether the principal may read `schema.table`, whatever its columns are.
-    #[must_use]
-    pub fn may_read(&self, schema: &str, table: &str) -> bool {
-        self.may_see(schema, table) && self.grants.allows(schema, table, Action::Select)
-    }
-
-    /// The decision on one table.
-    #[must_use]
-    pub fn access(&self, table: &Securable) -> Access {
-        let Some(columns) = &table.columns else {
-            return if self.may_see(&table.schema, &table.table) {
-                Access::Unresolved(Arc::from("the table is unavailable"))
-            } else {
-                Access::Invisible
-            };
-        };
-        let name = table.full_name();
-        let tags: Vec<String> = table
-            .tags
-            .iter()
-            .cloned()
-            .chain(table.column_tags.iter().map(|(column, tags)| format!("{column}:{}", tags.join(","))))
-            .collect();
-        if let Some(known) = self.decisions.get(&name)
-            && known.0 == *columns
-            && known.1 == tags
-        {
-            return known.2.clone();
-        }
-        let access = self.decide(table, columns);
-        self.decisions.insert(name, (Arc::clone(columns), tags, access.clone()));
-        access
-    }
-
-    fn decide(&self, table: &Securable, columns: &SchemaRef) -> Access {
-        let describe = self.grants.allows(&table.schema, &table.table, Action::Describe);
-        let select = self.grants.allows(&table.schema, &table.table, Action::Select);
-        if !describe {
-            return Access::Invisible;
-        }
-        match self.table_policy(table, columns) {
-            Ok(policy) if select => Access::Select(Arc::new(policy)),
-            Ok(policy) => Access::Describe(Arc::new(policy)),
-            Err(why) => {
-                tracing::error!(
-                    table = table.full_name(),
-                    reason = why,
-                    "policies cannot be applied to a table; it shows no rows"
-                );
-                Access::Unresolved(Arc::from(why))
-            }
-        }
-    }
-
-    fn table_policy(&self, table: &Securable, columns: &SchemaRef) -> Result<TablePolicy, String> {
-        let mut rules = Vec::new();
-        let (mut all, mut any, mut nothing) = (Vec::new(), Vec::new(), false);
-        let mut alternatives = false;
-        let concerned = |f: &&RowFilter| f.concerns(table) && f.audience.includes(self.roles());
-        for filter in self.snapshot.row_filters.iter().filter(concerned) {
-            rules.push(format!("row filter {}", filter.name));
-            let bound = filter.template.bind(&self.principal, columns)?;
-            match (filter.kind, bound) {
-                (FilterKind::Restrictive, BoundFilter::Nothing) => nothing = true,
-                (FilterKind::Restrictive, BoundFilter::Where(expr)) => all.push(expr),
-                (FilterKind::Permissive, BoundFilter::Nothing) => alternatives = true,
-                (FilterKind::Permissive, BoundFilter::Where(expr)) => {
-                    alternatives = true;
-                    any.push(expr);
-                }
-            }
-        }
-        if alternatives {
-            match disjunction(any) {
-                Some(expr) => all.push(expr),
-                None => nothing = true,
-            }
-        }
-        all.retain(|expr| !is_always_true(expr));
-        let (mut masks, mut recipe) = (BTreeMap::new(), Vec::new());
-        for (index, field) in columns.fields().iter().enumerate() {
-            for rule in self
-                .snapshot
-                .masks
-                .iter()
-                .filter(|m| m.concerns(table, field.name()) && m.audience.includes(self.roles()))
-            {
-                let mask = mask::build(&rule.spec, field.data_type(), &|name| {
-                    self.snapshot.keys.get(name).cloned()
-                })?;
-                recipe.push(format!("{} {}", field.name(), rule.spec.describe()));
-                rules.push(format!("mask {} on {}", rule.name, field.name()));
-                if masks.insert(index, mask).is_some() {
-                    return Err(format!("two masks apply to column {}", field.name()));
-                }
-            }
-        }
-        let name = Arc::from(table.full_name());
-        Ok(TablePolicy::new(name, columns, conjunction(all), nothing, masks, recipe, rules))
-    }
+fn read(paths: &[PathBuf]) -> Result<Vec<(&Path, String)>, Diagnostics> {
+    paths
+        .iter()
+        .map(|path| match std::fs::read_to_string(path) {
+            Ok(text) => Ok((path.as_path(), text)),
+            Err(error) => Err(Diagnostics::file(path, format!("cannot be read: {error}"))),
+        })
+        .collect()
 }
 
-/// Why an exact pattern, or one limited to a schema, names nothing there is.
-fn unknown(pattern: &ObjectPattern, tables: &[Securable]) -> Option<String> {
-    if tables.iter().any(|t| pattern.matches(&t.schema, &t.table)) || pattern.exact_schema() == Some("system")
-    {
-        return None;
-    }
-    match (pattern.exact(), pattern.exact_schema()) {
-        (Some((schema, table)), _) => Some(format!("there is no table `{schema}.{table}`")),
-        (None, Some(schema)) if !tables.iter().any(|t| t.schema == schema) => {
-            Some(format!("there is no schema `{schema}` with tables in it"))
-        }
-        _ => None,
-    }
-}
-
-fn digest(texts: &[(&Path, String)], keys: impl Iterator<Item = [u8; 32]>) -> String {
+fn digest<'a>(texts: impl Iterator<Item = &'a str>, keys: impl Iterator<Item = [u8; 32]>) -> String {
     let mut hash = Sha256::new();
-    for (_, text) in texts {
+    for text in texts {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text.as_bytes());
     }

@@ -15,7 +15,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 
 use crate::access::TablePolicy;
 use crate::barrier::{BarrierColumn, PolicyBarrierExec};
-use crate::total::is_leakproof;
+use crate::total::{is_flat, is_leakproof};
 
 /// Wraps a raw table; every scan of it is sealed by a [`PolicyBarrierExec`].
 ///
@@ -66,13 +66,16 @@ impl PolicyTable {
         self.version
     }
 
-    fn is_unmasked(&self, column: &str) -> bool {
-        self.policy.shown.index_of(column).is_ok_and(|index| !self.policy.masks.contains_key(&index))
+    /// Whether a predicate over the column may be evaluated on rows that are not shown.
+    fn may_push_over(&self, column: &str) -> bool {
+        self.policy.shown.index_of(column).is_ok_and(|index| {
+            !self.policy.masks.contains_key(&index) && is_flat(self.policy.shown.field(index).data_type())
+        })
     }
 
     fn may_push(&self, filter: &Expr) -> bool {
         // Who may see plans but no rows would read column bounds off the files that a predicate leaves.
-        self.readable && is_leakproof(filter, &|column| self.is_unmasked(column))
+        self.readable && is_leakproof(filter, &|column| self.may_push_over(column))
     }
 }
 
@@ -196,7 +199,8 @@ impl PolicyTable {
         schema: Arc<Schema>,
     ) -> Result<PolicyBarrierExec> {
         let table = Arc::clone(&self.policy.table);
-        PolicyBarrierExec::try_new(table, input, row_filter, columns, schema)
+        let barrier = PolicyBarrierExec::try_new(table, input, row_filter, columns, schema)?;
+        Ok(barrier.for_policy(&self.policy))
     }
 }
 

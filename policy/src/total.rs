@@ -14,6 +14,11 @@ use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, 
 const TOTAL_FUNCTIONS: [&str; 9] =
     ["lower", "upper", "coalesce", "btrim", "ltrim", "rtrim", "character_length", "starts_with", "nullif"];
 
+/// Functions that succeed on all values of their types.
+pub(crate) fn is_total_function(name: &str) -> bool {
+    TOTAL_FUNCTIONS.contains(&name)
+}
+
 /// Why `expr` is not total over `schema`; None if it is.
 pub(crate) fn not_total(expr: &Expr, schema: &DFSchema) -> Option<String> {
     let mut reason = None;
@@ -48,7 +53,7 @@ fn node_not_total(node: &Expr, schema: &DFSchema) -> Option<String> {
             Err(_) => Some("it does not type-check".to_owned()),
         },
         Expr::TryCast(TryCast { .. }) => None,
-        Expr::ScalarFunction(ScalarFunction { func, .. }) if TOTAL_FUNCTIONS.contains(&func.name()) => None,
+        Expr::ScalarFunction(ScalarFunction { func, .. }) if is_total_function(func.name()) => None,
         Expr::ScalarFunction(ScalarFunction { func, .. }) => {
             Some(format!("function `{}` is not on the list of functions that cannot fail", func.name()))
         }
@@ -56,7 +61,8 @@ fn node_not_total(node: &Expr, schema: &DFSchema) -> Option<String> {
     }
 }
 
-fn is_total_operator(operator: Operator) -> bool {
+/// Operators that succeed on all values of their types.
+pub(crate) fn is_total_operator(operator: Operator) -> bool {
     matches!(
         operator,
         Operator::Eq
@@ -80,8 +86,7 @@ fn is_plain_pattern(pattern: &Expr) -> bool {
 /// Casts that succeed on every value of the source type.
 pub(crate) fn is_total_cast(from: &DataType, to: &DataType) -> bool {
     use DataType::{
-        Date32, Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, UInt8, UInt16, UInt32, UInt64, Utf8,
-        Utf8View,
+        Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
     };
     if from == to {
         return true;
@@ -96,14 +101,19 @@ pub(crate) fn is_total_cast(from: &DataType, to: &DataType) -> bool {
         | (UInt16, Int32 | Int64 | UInt32 | UInt64 | Float64)
         | (UInt32, Int64 | UInt64 | Float64)
         | (Float32, Float64) => true,
-        (Date32, other) if text(other) => true,
         (Int8 | Int16 | Int32 | Int64 | DataType::Boolean, other) if text(other) => true,
         (from, to) => text(from) && text(to),
     }
 }
 
+/// Types that can be compared with one another, value by value, without fail.
+pub(crate) fn is_flat(data_type: &DataType) -> bool {
+    data_type.is_primitive()
+        || matches!(data_type, DataType::Boolean | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
 /// Whether a user's predicate may be handed to the scan below the barrier: only bare columns that
-/// `visible` accepts, compared with literals, under AND, OR and NOT.
+/// `visible` accepts ([flat](is_flat) ones), compared with literals, under AND, OR and NOT.
 pub(crate) fn is_leakproof(expr: &Expr, visible: &dyn Fn(&str) -> bool) -> bool {
     let column = |e: &Expr| matches!(e, Expr::Column(c) if visible(&c.name));
     let literal = |e: &Expr| matches!(e, Expr::Literal(_, _));
@@ -126,8 +136,9 @@ pub(crate) fn is_leakproof(expr: &Expr, visible: &dyn Fn(&str) -> bool) -> bool 
         Expr::IsNull(inner) | Expr::IsNotNull(inner) => column(inner),
         Expr::Between(between) => column(&between.expr) && literal(&between.low) && literal(&between.high),
         Expr::InList(InList { expr, list, .. }) => column(expr) && list.iter().all(literal),
-        Expr::Like(Like { expr, pattern, escape_char, .. }) => {
-            column(expr) && escape_char.is_none() && is_plain_pattern(pattern)
+        Expr::Like(Like { expr, pattern, escape_char, case_insensitive, .. }) => {
+            // Without regard to case, a pattern becomes a regular expression, which may be too large.
+            column(expr) && escape_char.is_none() && !case_insensitive && is_plain_pattern(pattern)
         }
         Expr::Column(_) => column(expr),
         _ => false,

@@ -13,7 +13,7 @@ use prometheus::Registry;
 
 use crate::audit::{Actor, AuditLog, Client, Login, PolicyReload};
 use crate::error::{QueryError, SqlState};
-use crate::governed::securables;
+pub use crate::governed::securables;
 use crate::metrics::Metrics;
 use crate::registry::QueryRegistry;
 use crate::session::{ClientInfo, Session};

@@ -18,6 +18,7 @@ use crate::registry::{QueryEntry, StatementId};
 use crate::result::QueryStream;
 use crate::run::{GovernedRows, Recheck, Running, StopHandle, timed_out};
 use crate::session::{Outcome, Session, check_account};
+use crate::size::size_of_values;
 use crate::statement::{Kind, Statement};
 use crate::view::View;
 
@@ -60,7 +61,7 @@ pub(crate) async fn run(
     match started {
         Started::Lines(lines) => {
             let batch = explain::batch(lines)?;
-            running.entry.count(batch.num_rows(), batch.get_array_memory_size());
+            running.entry.count(batch.num_rows(), size_of_values(&batch));
             running.finish(crate::registry::State::Finished);
             let stream = QueryStream::new(explain::schema(), futures::stream::iter([Ok(batch)]));
             Ok(Outcome::Rows { command: "EXPLAIN", stream })
@@ -78,8 +79,9 @@ pub(crate) async fn run(
             };
             let schema = Arc::clone(&planned.schema);
             let recheck = recheck(session, view, &runnable);
+            let again = Arc::clone(&recheck);
             let stream = GovernedRows::new(rows, Arc::clone(&schema), running, stop, deadline, recheck);
-            Ok(Outcome::Rows { command: "SELECT", stream: QueryStream::new(schema, stream) })
+            Ok(Outcome::Rows { command: "SELECT", stream: QueryStream::checked(schema, stream, again) })
         }
     }
 }

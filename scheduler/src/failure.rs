@@ -7,7 +7,7 @@
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 use lakeward_catalog::data_file_error;
-use lakeward_policy::{NotVerified, ScanFailed};
+use lakeward_policy::{NO_FUNCTION, NO_OPERATOR, NotVerified, ScanFailed};
 
 use crate::error::{QueryError, SqlState};
 use crate::governed::Unavailable;
@@ -219,6 +219,13 @@ fn plan_message(message: &str) -> QueryError {
         quoted_after(message, "table '").or_else(|| quoted_after(message, "table reference '"))
     {
         return missing_relation(name);
+    }
+    for (start, what) in [(NO_OPERATOR, "operator"), (NO_FUNCTION, "function")] {
+        if text.starts_with(start) {
+            return QueryError::new(SqlState::UndefinedFunction, text).with_hint(format!(
+                "No {what} matches the given name and argument types. You might need to add explicit type casts."
+            ));
+        }
     }
     let lower = text.to_ascii_lowercase();
     if let Some(name) =

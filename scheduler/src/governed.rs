@@ -61,7 +61,7 @@ pub(crate) fn securable(entry: &TableEntry) -> Securable {
 }
 
 /// Every table of a catalog as policies see it.
-pub(crate) fn securables(catalog: &CatalogSnapshot) -> Vec<Securable> {
+pub fn securables(catalog: &CatalogSnapshot) -> Vec<Securable> {
     catalog.tables().map(securable).collect()
 }
 

@@ -22,6 +22,7 @@ pub mod result;
 mod run;
 pub mod session;
 mod settings;
+mod size;
 mod statement;
 mod system;
 pub mod system_table;

@@ -11,6 +11,7 @@ pub(crate) struct Metrics {
     seconds: Histogram,
     rows: IntCounter,
     denied: IntCounter,
+    unverified: IntCounter,
     sessions: IntGauge,
 }
 
@@ -30,12 +31,17 @@ impl Metrics {
             )?,
             rows: IntCounter::new("lakeward_rows_total", "Rows handed to clients")?,
             denied: IntCounter::new("lakeward_denied_total", "Statements refused by policy or verification")?,
+            unverified: IntCounter::new(
+                "lakeward_unverified_plans_total",
+                "Plans that could not be proved to obey the policies and did not run; the log names the reason",
+            )?,
             sessions: IntGauge::new("lakeward_sessions", "Open sessions")?,
         };
         registry.register(Box::new(metrics.statements.clone()))?;
         registry.register(Box::new(metrics.seconds.clone()))?;
         registry.register(Box::new(metrics.rows.clone()))?;
         registry.register(Box::new(metrics.denied.clone()))?;
+        registry.register(Box::new(metrics.unverified.clone()))?;
         registry.register(Box::new(metrics.sessions.clone()))?;
         Ok(metrics)
     }
@@ -48,6 +54,11 @@ impl Metrics {
 
     pub(crate) fn denied(&self) {
         self.denied.inc();
+    }
+
+    /// Counts plans that were not verified.
+    pub(crate) fn unverified(&self) -> IntCounter {
+        self.unverified.clone()
     }
 
     pub(crate) fn session_opened(&self) {

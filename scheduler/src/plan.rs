@@ -61,7 +61,7 @@ impl Planned {
             .statement_to_plan(EngineStatement::Statement(Box::new(statement)))
             .await
             .map_err(|error| failure::planning(&error))?;
-        verify(verify_logical(&plan, &is_system_table))?;
+        verify(view, verify_logical(&plan, &is_system_table))?;
         let parameter_types = parameter_types(&plan, declared)?;
         // With typed NULLs in place of the parameters, the columns of the result have their types.
         let probe = if parameter_types.is_empty() {
@@ -105,20 +105,21 @@ impl Planned {
         state.mark_start_execution();
         let plan = if parameters.is_empty() { self.plan.clone() } else { bind(&self.plan, parameters)? };
         let logical = state.optimize(&plan).map_err(|error| failure::planning(&error))?;
-        let verified = verify(verify_logical(&logical, &is_system_table))?;
+        let verified = verify(view, verify_logical(&logical, &is_system_table))?;
         let planner = Arc::clone(state.query_planner());
         let physical = planner
             .create_physical_plan(&logical, &state)
             .await
             .map_err(|error| failure::planning(&error))?;
-        verify(verify_physical(&physical))?;
+        verify(view, verify_physical(&physical, &verified))?;
         Ok(Runnable { logical, physical, verified, state })
     }
 }
 
 /// An unverified plan does not run; the reason is for operators.
-fn verify<T>(outcome: Result<T, NotVerified>) -> Result<T, QueryError> {
+fn verify<T>(view: &View, outcome: Result<T, NotVerified>) -> Result<T, QueryError> {
     outcome.map_err(|problem| {
+        view.unverified.inc();
         tracing::warn!(reason = problem.reason, "a plan was not verified and is refused");
         failure::unverified()
     })

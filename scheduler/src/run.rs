@@ -19,6 +19,7 @@ use crate::coordinator::Coordinator;
 use crate::error::{QueryError, SqlState};
 use crate::failure;
 use crate::registry::{QueryEntry, State};
+use crate::size::size_of_values;
 
 /// How often a long stream asks whether its policies and its account still stand.
 const RECHECK: Duration = Duration::from_secs(3);
@@ -70,9 +71,9 @@ pub(crate) fn timed_out() -> QueryError {
 }
 
 /// Whether a stream may go on.
-type Verdict = Pin<Box<dyn Future<Output = Result<(), QueryError>> + Send>>;
+pub(crate) type Verdict = Pin<Box<dyn Future<Output = Result<(), QueryError>> + Send>>;
 
-/// Asked every few seconds whether the stream may go on.
+/// Asked every few seconds, and whenever a client comes back for more, whether the stream may go on.
 pub(crate) type Recheck = Arc<dyn Fn() -> Verdict + Send + Sync>;
 
 /// What ends with the statement, however it ends: registry entry and audit outcome.
@@ -189,6 +190,11 @@ impl GovernedRows {
         }
         None
     }
+
+    /// Whether the question is open if the rows may go on; nothing is handed out before it is answered.
+    fn is_waiting(&self) -> bool {
+        self.pending.is_some()
+    }
 }
 
 impl Stream for GovernedRows {
@@ -200,6 +206,9 @@ impl Stream for GovernedRows {
         }
         if let Some(error) = self.interrupted(cx) {
             return self.end(error);
+        }
+        if self.is_waiting() {
+            return Poll::Pending;
         }
         let Some(rows) = &mut self.rows else { return Poll::Ready(None) };
         // Foreign bytes have made readers of them panic. That ends this statement, not its connection.
@@ -219,7 +228,7 @@ impl Stream for GovernedRows {
                 self.end(error)
             }
             Poll::Ready(Some(Ok(batch))) => {
-                self.running.entry.count(batch.num_rows(), batch.get_array_memory_size());
+                self.running.entry.count(batch.num_rows(), size_of_values(&batch));
                 // Names, types and nullability as they were announced.
                 match RecordBatch::try_new_with_options(
                     Arc::clone(&self.schema),

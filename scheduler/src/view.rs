@@ -12,8 +12,9 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionConfig;
 use lakeward_catalog::TableState;
-use lakeward_policy::{Access, PostgresNumbers};
+use lakeward_policy::{Access, PostgresNumbers, PostgresOperators};
 use parking_lot::Mutex;
+use prometheus::IntCounter;
 
 use crate::coordinator::Coordinator;
 use crate::error::{QueryError, SqlState};
@@ -46,6 +47,8 @@ pub(crate) struct View {
     pub(crate) state: SessionState,
     /// May see physical plans, other people's queries and policies, by a grant on `system.plans`.
     pub(crate) is_operator: bool,
+    /// Counts plans that were refused because they could not be verified.
+    pub(crate) unverified: IntCounter,
     plans: Mutex<HashMap<PlanKey, Arc<Planned>>>,
 }
 
@@ -112,7 +115,8 @@ impl View {
                 QueryError::new(SqlState::InternalError, "the session's functions could not be set up")
             })?;
         }
-        Ok(Self { key, lake, visible, state, is_operator, plans: Mutex::new(HashMap::new()) })
+        let unverified = coordinator.metrics().unverified();
+        Ok(Self { key, lake, visible, state, is_operator, unverified, plans: Mutex::new(HashMap::new()) })
     }
 
     /// A plan made earlier in this view for the same text.
@@ -131,7 +135,8 @@ impl View {
 
 fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     // Before the engine's coercion of types.
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(PostgresNumbers)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(PostgresOperators), Arc::new(PostgresNumbers)];
     rules.extend(Analyzer::new().rules);
     rules.push(pg_catalog::analyzer_rule());
     rules

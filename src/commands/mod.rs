@@ -1,5 +1,6 @@
 //! One module per command: `Args` for clap and `run`.
 
+pub mod audit;
 pub mod cert;
 pub mod config;
 pub mod demo;

@@ -293,6 +293,10 @@ settings! {
         /// Key that encrypts statement texts: at least 32 bytes in a file that only its owner can read
         /// (`head -c 32 /dev/urandom > audit.key; chmod 600 audit.key`), or a variable.
         key: SecretRef = required "file:keys/audit.key";
+        /// File to which a signed head of the trail is appended every minute. Whoever can write to
+        /// `directory` should not be able to change it: another host's mount, append-only storage. It shows
+        /// later that nothing was cut off or written anew (`lakeward audit verify`).
+        heads: Option<ConfigPath> = optional "/mnt/elsewhere/audit-heads.jsonl";
     }
 }
 

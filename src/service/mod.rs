@@ -3,8 +3,10 @@
 //! - `parts`: from settings to parts
 //! - `start`: parts in their order, listeners first
 //! - `listeners`, `signals`: what the system gives and tells
+//! - `heads`: proof of the audit trail, kept elsewhere
 //! - `inspect`: the same parts, looked at without serving
 
+mod heads;
 pub mod inspect;
 pub mod listeners;
 pub mod parts;

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::signals::Requests;
-use super::{listeners, parts};
+use super::{heads, listeners, parts};
 use crate::config::Config;
 use crate::reload::{Reloadable, Reloader};
 
@@ -112,6 +112,9 @@ impl Service {
         let reloader = reloader(&config, &coordinator, &identity, certificates.as_ref(), reload, &metrics)?;
         tasks.spawn(reloader.run(stop.clone()));
         tasks.spawn(Arc::clone(&catalog).run_refresh(stop.clone()));
+        if let Some(file) = &config.audit.heads {
+            tasks.spawn(heads::keep(Arc::clone(&audit), file.path.clone(), stop.clone()));
+        }
         let options = parts::pg_options(&config, certificates, metrics);
         let tls = match (&options.tls, options.require_tls) {
             (None, _) => "off",

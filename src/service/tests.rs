@@ -119,6 +119,29 @@ async fn it_serves_reloads_and_ends_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_portal_gives_no_more_rows_once_the_policies_changed() {
+    let service = start().await;
+    let mut alice = service.connect("alice").await.unwrap();
+    let own = count(&alice).await;
+    assert!(own > 20, "{own}");
+    let transaction = alice.transaction().await.unwrap();
+    let portal = transaction.bind("SELECT patient_id FROM silver.patients", &[]).await.unwrap();
+    assert_eq!(transaction.query_portal(&portal, 5).await.unwrap().len(), 5);
+    assert_eq!(transaction.query_portal(&portal, 5).await.unwrap().len(), 5);
+
+    let policies = service.lake.path().join("lake/policies.yaml");
+    let text = std::fs::read_to_string(&policies).unwrap();
+    std::fs::write(&policies, text.replace("tenant_id = principal.tenant", "tenant_id = 'nobody'")).unwrap();
+    service.requests.reload.notify_one();
+    service.until("lakeward_policy_epoch", 2.0).await;
+    // The rows that follow were read already, and wait in the service.
+    let error = transaction.query_portal(&portal, 5).await.unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "57014", "{error:?}");
+    drop(transaction);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_runs_too_long_ends_with_57p01() {
     let service = start().await;
     let client = service.connect("stella").await.unwrap();

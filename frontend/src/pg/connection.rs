@@ -185,10 +185,10 @@ impl<S: WireSession> Connection<S> {
                 return Err(WireError::error(UNDEFINED_PARAMETER, "there is no parameter $1").into());
             }
             match self.wire.watch(session.execute(&prepared, Vec::new())).await?? {
-                WireOutcome::Rows { command, schema, stream } => {
+                WireOutcome::Rows { command, schema, stream, permission } => {
                     let encoder = RowEncoder::new(&schema)?;
                     encoder.describe(&mut self.wire.output);
-                    let mut rows = Rows::new(command, stream, encoder, self.metrics.rows.clone());
+                    let mut rows = Rows::new(command, stream, permission, encoder, self.metrics.rows.clone());
                     if let Fetched::All(count) = rows.fetch(&mut self.wire, 0).await? {
                         backend::rows_complete(&mut self.wire.output, command, count);
                     }

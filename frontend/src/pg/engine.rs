@@ -12,6 +12,7 @@ use futures::stream::BoxStream;
 use lakeward_policy::Principal;
 use lakeward_scheduler::coordinator::Coordinator;
 use lakeward_scheduler::error::{QueryError, SqlState};
+use lakeward_scheduler::result::Permission;
 use lakeward_scheduler::session::{
     ClientInfo, Forget, Outcome, Prepared, Session, Statement, TransactionStatus,
 };
@@ -32,8 +33,18 @@ pub(super) trait Engine: Send + Sync + 'static {
 
 /// What an executed statement gives.
 pub(super) enum WireOutcome {
-    Rows { command: &'static str, schema: SchemaRef, stream: Batches },
-    Done { tag: String, reported: Vec<(String, String)>, warning: Option<String> },
+    /// `permission` is asked before rows go out that were read some time ago.
+    Rows {
+        command: &'static str,
+        schema: SchemaRef,
+        stream: Batches,
+        permission: Permission,
+    },
+    Done {
+        tag: String,
+        reported: Vec<(String, String)>,
+        warning: Option<String>,
+    },
     Forget(Forget),
 }
 
@@ -105,7 +116,8 @@ impl WireSession for Session {
     ) -> Result<WireOutcome, QueryError> {
         Ok(match Self::execute(self, prepared, parameters).await? {
             Outcome::Rows { command, stream } => {
-                WireOutcome::Rows { command, schema: stream.schema(), stream: stream.boxed() }
+                let (schema, permission) = (stream.schema(), stream.permission());
+                WireOutcome::Rows { command, schema, stream: stream.boxed(), permission }
             }
             Outcome::Done { tag, reported, warning } => WireOutcome::Done { tag, reported, warning },
             Outcome::Forget(forget) => WireOutcome::Forget(forget),

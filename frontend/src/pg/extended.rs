@@ -134,12 +134,12 @@ impl<S: WireSession> Connection<S> {
                 let (prepared, values) = *ready;
                 let session = self.session();
                 match self.wire.watch(session.execute(&prepared, values)).await?? {
-                    WireOutcome::Rows { command, schema, stream } => {
+                    WireOutcome::Rows { command, schema, stream, permission } => {
                         let encoder = match &columns {
                             Some(described) => described.adopt(&schema)?,
                             None => RowEncoder::new(&schema)?,
                         };
-                        let rows = Rows::new(command, stream, encoder, self.metrics.rows.clone());
+                        let rows = Rows::new(command, stream, permission, encoder, self.metrics.rows.clone());
                         self.fetch(rows, limit).await?
                     }
                     other => {
@@ -148,7 +148,11 @@ impl<S: WireSession> Connection<S> {
                     }
                 }
             }
-            PortalState::Running(rows) => self.fetch(rows, limit).await?,
+            PortalState::Running(rows) => {
+                let permission = rows.permission();
+                self.wire.watch(permission.confirm()).await??;
+                self.fetch(rows, limit).await?
+            }
             PortalState::Fetched(command) => {
                 backend::rows_complete(&mut self.wire.output, command, 0);
                 PortalState::Fetched(command)

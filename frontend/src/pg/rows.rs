@@ -1,6 +1,7 @@
 //! A result on its way to the client.
 
 use futures::{FutureExt, StreamExt};
+use lakeward_scheduler::result::Permission;
 use prometheus::IntCounter;
 
 use super::connection::Stop;
@@ -23,14 +24,26 @@ pub(super) struct Rows {
     pub(super) command: &'static str,
     /// None once it has ended; dropping it cancels the query.
     stream: Option<Batches>,
+    permission: Permission,
     encoder: RowEncoder,
     rest: Option<(PlainBatch, usize)>,
     sent: IntCounter,
 }
 
 impl Rows {
-    pub(super) fn new(command: &'static str, stream: Batches, encoder: RowEncoder, sent: IntCounter) -> Self {
-        Self { command, stream: Some(stream), encoder, rest: None, sent }
+    pub(super) fn new(
+        command: &'static str,
+        stream: Batches,
+        permission: Permission,
+        encoder: RowEncoder,
+        sent: IntCounter,
+    ) -> Self {
+        Self { command, stream: Some(stream), permission, encoder, rest: None, sent }
+    }
+
+    /// To be asked when the client comes back for more rows.
+    pub(super) fn permission(&self) -> Permission {
+        self.permission.clone()
     }
 
     /// Sends up to `limit` rows (0: all), never holding more than a batch and a flush worth of bytes.

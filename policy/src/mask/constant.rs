@@ -8,13 +8,19 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 
-use super::Mask;
+use super::{Mask, wrong_type};
 
 #[derive(Debug)]
 struct ConstantMask(ScalarValue);
 
 /// The text must be a value of the column's own type.
 pub(super) fn build(value: &str, raw: &DataType) -> Result<Arc<dyn Mask>, String> {
+    // A text is read as a list of itself, and dictionaries and unions have NULLs of their own.
+    if raw.is_nested()
+        || matches!(raw, DataType::Dictionary(_, _) | DataType::RunEndEncoded(_, _) | DataType::Null)
+    {
+        return Err(wrong_type("constant", "text, number, date, time, boolean and binary", raw));
+    }
     let value = ScalarValue::try_from_string(value.to_owned(), raw)
         .map_err(|_| format!("mask `constant`: `{value}` is not a value of type {raw}"))?;
     if value.is_null() {

@@ -4,12 +4,19 @@
 //! it, undo it or look at its key. Every mask is total (no value makes it fail) and keeps NULL NULL,
 //! except [`NullMask`].
 
+mod age;
+mod bucket;
 mod constant;
 mod date;
+mod nested;
+mod noise;
+mod number;
 mod postcode;
-mod show_last;
+mod redact;
+mod show;
 mod token;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,6 +24,7 @@ use datafusion::arrow::array::{ArrayRef, new_null_array};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 
+pub(crate) use nested::{build_part, combine, field_names, splits};
 pub use token::MaskKey;
 
 use crate::records::MaskSpec;
@@ -52,25 +60,41 @@ impl Mask for NullMask {
     }
 }
 
+/// What masks need beyond their own arguments.
+pub(crate) struct Surroundings<'a> {
+    /// The keys that are declared, by name.
+    pub(crate) keys: &'a BTreeMap<String, Arc<MaskKey>>,
+    /// The calendar year (UTC) at which people's ages are reckoned: that of planning, so that all rows
+    /// of a statement meet the same one.
+    pub(crate) year: i32,
+}
+
+impl Surroundings<'_> {
+    fn key(&self, name: &str) -> Result<&MaskKey, String> {
+        let key = self.keys.get(name).ok_or_else(|| format!("key `{name}` is not declared under `keys`"))?;
+        Ok(key)
+    }
+}
+
 /// Makes the mask for a column of type `raw`, or says why it cannot be.
-///
-/// `keys` resolves a key's name to its bytes.
 pub(crate) fn build(
     spec: &MaskSpec,
     raw: &DataType,
-    keys: &dyn Fn(&str) -> Option<Arc<MaskKey>>,
+    surroundings: &Surroundings<'_>,
 ) -> Result<Arc<dyn Mask>, String> {
     match spec {
         MaskSpec::Null => Ok(Arc::new(NullMask)),
         MaskSpec::Constant { value } => constant::build(value, raw),
-        MaskSpec::Token { domain, key } => {
-            let key = keys(key).ok_or_else(|| format!("key `{key}` is not declared under `keys`"))?;
-            token::build(domain, key, raw)
-        }
-        MaskSpec::ShowLast { n } => show_last::build(*n, raw),
+        MaskSpec::Token { domain, key } => token::build(domain, surroundings.key(key)?, raw),
+        MaskSpec::ShowFirst { n } => show::first(*n, raw),
+        MaskSpec::ShowLast { n } => show::last(*n, raw),
+        MaskSpec::Redact => redact::build(raw),
         MaskSpec::TruncateDate { to } => date::build(*to, raw),
+        MaskSpec::AgeCap => age::build(raw, surroundings.year),
         MaskSpec::OutwardPostcode => postcode::outward(raw),
         MaskSpec::Zip3 => postcode::zip3(raw),
+        MaskSpec::Bucket { width, origin } => bucket::build(*width, *origin, raw),
+        MaskSpec::Noise { amount, domain, key } => noise::build(*amount, domain, surroundings.key(key)?, raw),
     }
 }
 
@@ -81,7 +105,11 @@ fn is_text(data_type: &DataType) -> bool {
 
 /// The complaint about a mask on a type it is not defined for.
 fn wrong_type(mask: &str, expected: &str, raw: &DataType) -> String {
-    format!("mask `{mask}` is defined for {expected} columns, not for {raw}")
+    let hint = match raw {
+        DataType::Struct(_) => "; name a field of it, as in `column.field`",
+        _ => "",
+    };
+    format!("mask `{mask}` is defined for {expected} columns, not for {raw}{hint}")
 }
 
 /// Applies a total text function value by value and keeps the column's own layout.

@@ -182,3 +182,31 @@ async fn a_table_that_appears_later_and_does_not_fit_shows_nothing() {
     later.columns = Some(std::sync::Arc::new(patients().schema().project(&[0, 2]).expect("columns")));
     assert!(matches!(resolved.access(&later), Access::Unresolved(_)));
 }
+
+/// What an open statement was planned with is used again only while it shows the same values.
+#[tokio::test]
+async fn another_key_or_another_year_is_another_decision() {
+    let table = securable(patients().schema());
+    let file = |key: &str| {
+        with_grant(&format!(
+            "masks:\n  - {{ name: m, tag: pii.id, mask: {{ type: token, domain: d, key: k }} }}\n  - {{ name: n, on: silver.patients, column: birth_date, mask: {{ type: age_cap }} }}\nkeys: {{ k: {{ from: \"file:{key}\" }} }}\n"
+        ))
+    };
+    let who = principal("x", None, &["analyst"]);
+    let one = resolve(&file("mask.key"), &table, &who).await;
+    let same = resolve(&file("mask.key"), &table, &who).await;
+    let rotated = resolve(&file("other.key"), &table, &who).await;
+    let access = one.access_in(&table, 2026);
+    assert!(access.same_as(&same.access_in(&table, 2026)));
+    assert!(!access.same_as(&rotated.access_in(&table, 2026)), "another key gives other tokens");
+    assert!(!access.same_as(&one.access_in(&table, 2027)), "a year later more people are 90");
+    let oldest = |access: &Access| {
+        let Access::Select(policy) = access else { panic!("granted") };
+        let births = patients().column(5).slice(3, 1);
+        let births: std::sync::Arc<dyn datafusion::arrow::array::Array> = births;
+        policy.masks[&5].apply(&births).expect("total")
+    };
+    // Born in 1968: 90 or older in 2058, and from then on shown as the oldest are.
+    assert_eq!(&oldest(&one.access_in(&table, 2058)), &oldest(&access));
+    assert_ne!(&oldest(&one.access_in(&table, 2059)), &oldest(&access), "decided anew");
+}

@@ -10,7 +10,12 @@
 
 mod leaks;
 mod loading;
+mod mask_numbers;
+mod mask_parts;
+mod mask_properties;
 mod masks;
+mod presets;
+mod verifier;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -78,13 +83,15 @@ pub(super) fn principal(user: &str, tenant: Option<&str>, roles: &[&str]) -> Arc
     })
 }
 
-/// Loads policies from a text named `policies.yaml`, in a directory with a key file.
+/// Loads policies from a text named `policies.yaml`, in a directory with two key files.
 pub(super) fn load(text: &str, tables: &[Securable]) -> Result<Arc<PolicySnapshot>, Diagnostics> {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
-    let key = directory.path().join("mask.key");
-    std::fs::write(&key, [7_u8; 32]).unwrap();
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    for (name, fill) in [("mask.key", 7_u8), ("other.key", 8)] {
+        let key = directory.path().join(name);
+        std::fs::write(&key, [fill; 32]).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
     let path: PathBuf = directory.path().join("policies.yaml");
     std::fs::write(&path, text).unwrap();
     PolicySnapshot::load(&[path], tables, 1).map(Arc::new)

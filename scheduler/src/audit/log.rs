@@ -9,6 +9,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use chrono::{SecondsFormat, Utc};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 use super::disk::{Disk, LocalDisk, make_directory, owner_only};
 use super::record::{Denied, Intent, Login, Outcome, PolicyReload, Record};
 use super::recover::recover;
-use super::seal::AuditKey;
+use super::seal::{AuditKey, SignedHead};
 use super::writer::{Request, Shared, Writer};
 
 /// Records that may wait for the disk.
@@ -178,6 +179,14 @@ impl AuditLog {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.shared.lost.load(Ordering::SeqCst)
+    }
+
+    /// The newest record that is on disk, signed: to be kept where whoever can change the log cannot.
+    #[must_use]
+    pub fn signed_head(&self) -> Option<SignedHead> {
+        let head = self.shared.head.lock().clone()?;
+        let time = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+        Some(self.key.sign(&head, &time))
     }
 
     /// Writes down that a statement is about to run. No row may leave before this answers Ok.

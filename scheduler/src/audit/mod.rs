@@ -25,5 +25,5 @@ mod tests;
 
 pub use log::{AuditError, AuditLog, AuditOptions, Durability};
 pub use record::{Actor, AuditedTable, Client, Denied, End, Intent, Login, Outcome, PolicyReload};
-pub use seal::{AuditKey, SealedText};
+pub use seal::{AuditKey, SealedText, SignedHead};
 pub use verify::{Entry, Head, Problem, Report, read, verify};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::log::AuditError;
+use super::verify::Head;
 
 const MIN_KEY_LENGTH: usize = 32;
 
@@ -20,6 +21,7 @@ const MIN_KEY_LENGTH: usize = 32;
 pub struct AuditKey {
     texts: hmac::Key,
     digests: hmac::Key,
+    heads: hmac::Key,
     id: String,
 }
 
@@ -40,6 +42,25 @@ pub struct SealedText {
     pub sealed: String,
 }
 
+/// A record's place in the chain, vouched for: kept elsewhere, it proves later that nothing before it was
+/// changed and nothing up to it was cut off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedHead {
+    /// The record.
+    #[serde(flatten)]
+    pub head: Head,
+    /// When it was signed, RFC 3339.
+    pub time: String,
+    /// [`AuditKey::id`] of the key.
+    pub key: String,
+    /// HMAC-SHA-256 in hex.
+    pub mac: String,
+}
+
+fn signed_text(head: &Head, time: &str) -> String {
+    format!("{} {} {time}", head.seq, head.digest)
+}
+
 impl AuditKey {
     /// Takes a key of at least 32 bytes.
     ///
@@ -58,6 +79,7 @@ impl AuditKey {
         Ok(Self {
             texts: purpose(b"lakeward audit text 1"),
             digests: purpose(b"lakeward audit digest 1"),
+            heads: purpose(b"lakeward audit head 1"),
             id,
         })
     }
@@ -73,6 +95,21 @@ impl AuditKey {
     #[must_use]
     pub fn digest(&self, text: &str) -> String {
         hex(hmac::sign(&self.digests, text.as_bytes()).as_ref())
+    }
+
+    /// Vouches that a record was the newest at a time.
+    #[must_use]
+    pub fn sign(&self, head: &Head, time: &str) -> SignedHead {
+        let mac = hmac::sign(&self.heads, signed_text(head, time).as_bytes());
+        SignedHead { head: head.clone(), time: time.to_owned(), key: self.id.clone(), mac: hex(mac.as_ref()) }
+    }
+
+    /// Whether this key signed it, and nothing of it was changed.
+    #[must_use]
+    pub fn has_signed(&self, signed: &SignedHead) -> bool {
+        let expected = self.sign(&signed.head, &signed.time);
+        aws_lc_rs::constant_time::verify_slices_are_equal(expected.mac.as_bytes(), signed.mac.as_bytes())
+            .is_ok()
     }
 
     /// Opens the text of a statement.

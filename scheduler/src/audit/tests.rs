@@ -144,7 +144,7 @@ async fn a_statement_leaves_a_chain_of_records_that_verifies() {
     log.intent(intent("q4"), Durability::Grouped).await.unwrap();
     log.close().await.unwrap();
 
-    let report = verify(&directory).unwrap();
+    let report = verify(&directory, &[]).unwrap();
     assert!(report.is_intact(), "{report:?}");
     assert_eq!((report.files, report.records, report.first), (1, 10, Some(1)));
     assert_eq!(report.head.unwrap().seq, 10);
@@ -222,7 +222,7 @@ async fn any_change_to_a_record_is_found() {
     let lines: Vec<&str> = good.lines().collect();
     let tampered = |lines: &[&str]| {
         fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
-        let report = verify(folder.path()).unwrap();
+        let report = verify(folder.path(), &[]).unwrap();
         assert!(!report.is_intact());
         report.problems.iter().map(|problem| problem.line).collect::<Vec<_>>()
     };
@@ -235,7 +235,7 @@ async fn any_change_to_a_record_is_found() {
     // A damaged log is not written on.
     assert!(matches!(AuditLog::open(options(folder.path())), Err(AuditError::Damaged { line: 1, .. })));
     fs::write(&path, &good).unwrap();
-    assert!(verify(folder.path()).unwrap().is_intact());
+    assert!(verify(folder.path(), &[]).unwrap().is_intact());
 }
 
 #[tokio::test]
@@ -250,7 +250,7 @@ async fn the_chain_goes_on_over_restarts() {
         kinds(folder.path()),
         ["started", "intent", "stopped", "started", "intent", "started", "intent", "stopped"]
     );
-    assert_eq!(verify(folder.path()).unwrap().files, 1);
+    assert_eq!(verify(folder.path(), &[]).unwrap().files, 1);
 }
 
 #[tokio::test]
@@ -264,7 +264,7 @@ async fn what_a_crash_left_unfinished_is_set_aside() {
     };
     let tail = b"{\"seq\":2,\"prev\":\"12";
     crash(tail);
-    assert_eq!(verify(folder.path()).unwrap().unfinished_bytes, tail.len() as u64);
+    assert_eq!(verify(folder.path(), &[]).unwrap().unfinished_bytes, tail.len() as u64);
     // Blocks that were allocated and never written read as zeros.
     crash(&[0; 100]);
     crash(b"\0\0\0\n\0\n");
@@ -289,7 +289,7 @@ async fn full_files_are_followed_by_others_in_the_same_chain() {
         log.intent(intent(&format!("q{number}")), Durability::Immediate).await.unwrap();
     }
     log.close().await.unwrap();
-    let report = verify(folder.path()).unwrap();
+    let report = verify(folder.path(), &[]).unwrap();
     assert!(report.is_intact(), "{report:?}");
     assert_eq!(report.records, 22);
     assert!(report.files > 3, "{report:?}");
@@ -298,12 +298,12 @@ async fn full_files_are_followed_by_others_in_the_same_chain() {
     // Old files may be archived: the rest is still a chain, and says where it begins.
     let files = log_files(folder.path()).unwrap();
     fs::remove_file(&files[0].1).unwrap();
-    let report = verify(folder.path()).unwrap();
+    let report = verify(folder.path(), &[]).unwrap();
     assert!(report.is_intact(), "{report:?}");
     assert_eq!(report.first, Some(files[1].0));
     // One from the middle may not.
     fs::remove_file(&files[2].1).unwrap();
-    assert_eq!(verify(folder.path()).unwrap().problems.len(), 1);
+    assert_eq!(verify(folder.path(), &[]).unwrap().problems.len(), 1);
 }
 
 #[tokio::test]
@@ -311,10 +311,10 @@ async fn a_crash_right_after_a_file_was_begun_is_survived() {
     let folder = tempfile::tempdir().unwrap();
     let log = AuditLog::open(options(folder.path())).unwrap();
     log.close().await.unwrap();
-    let next = verify(folder.path()).unwrap().head.unwrap().seq + 1;
+    let next = verify(folder.path(), &[]).unwrap().head.unwrap().seq + 1;
     fs::write(folder.path().join(format!("audit-{next:020}.jsonl")), b"").unwrap();
     AuditLog::open(options(folder.path())).unwrap().close().await.unwrap();
-    let report = verify(folder.path()).unwrap();
+    let report = verify(folder.path(), &[]).unwrap();
     assert!(report.is_intact(), "{report:?}");
     assert_eq!((report.files, report.records), (2, 4));
 }
@@ -437,7 +437,7 @@ async fn many_statements_at_once_share_syncs_and_keep_one_chain() {
         task.await.unwrap();
     }
     log.close().await.unwrap();
-    let report = verify(folder.path()).unwrap();
+    let report = verify(folder.path(), &[]).unwrap();
     assert!(report.is_intact(), "{report:?}");
     assert_eq!((report.records, report.open_statements), (1002, 0));
     assert!(switch.syncs.load(Ordering::SeqCst) < 500);
@@ -454,4 +454,51 @@ async fn a_log_that_somebody_cut_off_is_not_written_on() {
     switch.sync_fails.store(false, Ordering::SeqCst);
     assert!(log.flush().await.is_err());
     assert!(!log.healthy());
+}
+
+#[tokio::test]
+async fn a_head_kept_elsewhere_shows_what_was_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = || AuditOptions { max_file_bytes: 2000, ..options(folder.path()) };
+    let key = AuditKey::new(&options(folder.path()).key).unwrap();
+    let log = AuditLog::open(small()).unwrap();
+    let mut heads = Vec::new();
+    for number in 0..20 {
+        log.intent(intent(&format!("q{number}")), Durability::Immediate).await.unwrap();
+        let signed = log.signed_head().unwrap();
+        assert!(key.has_signed(&signed));
+        assert_eq!(signed.head.seq, number + 2);
+        heads.push(signed.head);
+    }
+    let mut forged = log.signed_head().unwrap();
+    forged.head.seq += 1;
+    assert!(!key.has_signed(&forged));
+    log.close().await.unwrap();
+    let report = verify(folder.path(), &heads).unwrap();
+    assert!(report.is_intact(), "{report:?}");
+    assert_eq!(report.confirmed_heads, 20);
+
+    let files = log_files(folder.path()).unwrap();
+    // An archived beginning is no loss.
+    let first = fs::read(&files[0].1).unwrap();
+    fs::remove_file(&files[0].1).unwrap();
+    let report = verify(folder.path(), &heads).unwrap();
+    assert!(report.is_intact() && report.older_heads > 0, "{report:?}");
+    fs::write(&files[0].1, first).unwrap();
+
+    // A chain without its tail is a chain; a shorter or another one is not the one that was.
+    for (_, path) in &files[1..] {
+        fs::remove_file(path).unwrap();
+    }
+    assert!(verify(folder.path(), &[]).unwrap().is_intact());
+    assert!(!verify(folder.path(), &heads).unwrap().is_intact());
+    fs::remove_file(&files[0].1).unwrap();
+    assert!(!verify(folder.path(), &heads).unwrap().is_intact());
+    let log = AuditLog::open(options(folder.path())).unwrap();
+    for number in 0..30 {
+        log.intent(intent(&format!("other{number}")), Durability::Immediate).await.unwrap();
+    }
+    log.close().await.unwrap();
+    assert!(verify(folder.path(), &[]).unwrap().is_intact());
+    assert!(verify(folder.path(), &heads).unwrap().problems.len() >= 20);
 }

@@ -1,11 +1,11 @@
 //! Reading a log and checking its chain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::disk::log_files;
@@ -25,7 +25,7 @@ pub struct Problem {
 }
 
 /// The newest record: kept elsewhere, it proves later that nothing was cut off.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// Sequence number.
     pub seq: u64,
@@ -48,6 +48,10 @@ pub struct Report {
     pub unfinished_bytes: u64,
     /// Intents that have no outcome: running, or cut off by a crash.
     pub open_statements: u64,
+    /// Heads that were kept elsewhere and are in the chain.
+    pub confirmed_heads: u64,
+    /// Heads of records in files that were taken away since.
+    pub older_heads: u64,
     /// What is wrong.
     pub problems: Vec<Problem>,
 }
@@ -91,12 +95,15 @@ impl Entry {
 
 /// Checks every file of a log: numbering, chain, readability. Blocking.
 ///
+/// `heads` were kept elsewhere: a chain that lacks one, or has another record in its place, was cut off or
+/// written anew.
+///
 /// # Errors
 /// The directory or a file cannot be read.
-pub fn verify(directory: &Path) -> Result<Report, AuditError> {
+pub fn verify(directory: &Path, heads: &[Head]) -> Result<Report, AuditError> {
     let mut report = Report::default();
     let mut open = BTreeSet::new();
-    walk(directory, &mut report, |line| {
+    walk(directory, heads, &mut report, |line| {
         if let Ok(entry) = serde_json::from_slice::<Entry>(line)
             && let Some(id) = entry.statement_id()
         {
@@ -117,7 +124,7 @@ pub fn verify(directory: &Path) -> Result<Report, AuditError> {
 /// The directory or a file cannot be read.
 pub fn read(directory: &Path, mut visit: impl FnMut(Entry)) -> Result<Report, AuditError> {
     let mut report = Report::default();
-    walk(directory, &mut report, |line| {
+    walk(directory, &[], &mut report, |line| {
         if let Ok(entry) = serde_json::from_slice(line) {
             visit(entry);
         }
@@ -125,7 +132,21 @@ pub fn read(directory: &Path, mut visit: impl FnMut(Entry)) -> Result<Report, Au
     Ok(report)
 }
 
-fn walk(directory: &Path, report: &mut Report, mut visit: impl FnMut(&[u8])) -> Result<(), AuditError> {
+fn walk(
+    directory: &Path,
+    heads: &[Head],
+    report: &mut Report,
+    mut visit: impl FnMut(&[u8]),
+) -> Result<(), AuditError> {
+    let mut kept: BTreeMap<u64, &str> = BTreeMap::new();
+    for head in heads {
+        if let Some(other) = kept.insert(head.seq, &head.digest)
+            && other != head.digest
+        {
+            let message = format!("two different records {} were kept elsewhere", head.seq);
+            report.problems.push(Problem { file: "heads".to_owned(), line: 0, message });
+        }
+    }
     let io = |source: io::Error| AuditError::Io { action: "reading the audit log", source };
     let files = log_files(directory).map_err(io)?;
     let mut expected: Option<Place> = None;
@@ -175,9 +196,25 @@ fn walk(directory: &Path, report: &mut Report, mut visit: impl FnMut(&[u8])) -> 
             report.first.get_or_insert(link.seq);
             report.records += 1;
             let next = Place { next: link.seq, prev: link.prev }.after(&line);
+            match kept.remove(&link.seq) {
+                Some(digest) if digest == next.prev => report.confirmed_heads += 1,
+                Some(_) => problem(format!("record {} is not the one that was kept elsewhere", link.seq)),
+                None => {}
+            }
             report.head = Some(Head { seq: link.seq, digest: next.prev.clone() });
             expected = Some(next);
             visit(&line);
+        }
+    }
+    // Old files may be taken away, the newest that is known of may not: else a log of any number could stand
+    // in its place.
+    let newest = heads.iter().map(|head| head.seq).max();
+    for seq in kept.into_keys() {
+        if report.first.is_some_and(|first| seq < first) && Some(seq) != newest {
+            report.older_heads += 1;
+        } else {
+            let message = format!("record {seq}, whose head was kept elsewhere, is missing");
+            report.problems.push(Problem { file: "heads".to_owned(), line: 0, message });
         }
     }
     Ok(())

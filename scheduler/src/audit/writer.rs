@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::disk::{Disk, LogFile, file_name};
 use super::log::AuditError;
 use super::record::Record;
 use super::recover::{Place, Recovered};
+use super::verify::Head;
 
 /// Records and bytes taken from the queue at once, give or take the last record.
 const BATCH: usize = 1024;
@@ -32,6 +34,8 @@ pub(super) struct Shared {
     pub(super) lost: AtomicU64,
     /// Bytes in the queue.
     pub(super) queued: AtomicUsize,
+    /// The newest record that is durable.
+    pub(super) head: Mutex<Option<Head>>,
 }
 
 impl Shared {
@@ -318,6 +322,8 @@ impl Writer {
             return Err(error);
         }
         let state = &mut self.state;
+        let head = Head { seq: state.place.next - 1, digest: state.place.prev.clone() };
+        *self.shared.head.lock() = Some(head);
         state.durable += u64::try_from(state.pending.len()).unwrap_or(u64::MAX);
         state.pending.clear();
         state.given = 0;

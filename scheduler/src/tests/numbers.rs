@@ -35,3 +35,41 @@ async fn doubles_and_numerics() {
         assert_eq!(value(&stella, &sql).await.unwrap(), wanted, "{sql}");
     }
 }
+
+/// The engine would convert the text while the statement runs, and fail on the first that is no number.
+#[tokio::test]
+async fn text_is_no_number_and_no_date() {
+    let lake = Lake::new().await;
+    let stella = lake.login("stella").await;
+    for sql in [
+        "SELECT id FROM silver.people WHERE name = 5",
+        "SELECT id FROM silver.people WHERE 5 < name",
+        "SELECT id FROM silver.people WHERE name BETWEEN 1 AND 2",
+        "SELECT id FROM silver.people WHERE name IN (1, 2)",
+        "SELECT id FROM silver.people WHERE name IN (SELECT id FROM silver.people)",
+        "SELECT id FROM silver.people WHERE name = DATE '2020-01-01'",
+        "SELECT CASE name WHEN 1 THEN 'x' END FROM silver.people",
+        "SELECT a.id FROM silver.people a JOIN silver.people b ON a.name = b.id",
+        "SELECT id FROM silver.people WHERE lower(name) = id",
+        "SELECT id FROM silver.people WHERE 'x'::text = 5",
+        "SELECT date_trunc('day', name) FROM silver.people",
+        "SELECT abs(name) FROM silver.people",
+        "SELECT sum(name) FROM silver.people",
+    ] {
+        let error = value(&stella, sql).await.unwrap_err();
+        assert_eq!(error.state.code(), "42883", "{sql}: {error}");
+        assert!(error.message.contains("does not exist"), "{sql}: {error}");
+    }
+    for (sql, wanted) in [
+        ("SELECT count(*) FROM silver.people WHERE id = '5'", "1"),
+        ("SELECT count(*) FROM silver.people WHERE id IN ('5', '6')", "2"),
+        ("SELECT count(*) FROM silver.people WHERE name = 'Person 5'", "1"),
+        ("SELECT count(*) FROM silver.people WHERE name = 'Person ' || id", "6"),
+        ("SELECT count(*) FROM silver.people WHERE id::text = '5'", "1"),
+        ("SELECT count(*) FROM silver.people WHERE right(name, 1)::int = id", "6"),
+        ("SELECT max(name) FROM silver.people", "Person 6"),
+        ("SELECT coalesce(max(name), 'none') FROM silver.people", "Person 6"),
+    ] {
+        assert_eq!(value(&stella, sql).await.unwrap(), wanted, "{sql}");
+    }
+}

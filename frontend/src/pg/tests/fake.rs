@@ -11,6 +11,7 @@ use datafusion::common::ScalarValue;
 use futures::{Stream, StreamExt};
 use lakeward_policy::Principal;
 use lakeward_scheduler::error::{QueryError, SqlState};
+use lakeward_scheduler::result::Permission;
 use lakeward_scheduler::session::{ClientInfo, Forget, TransactionStatus};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -178,7 +179,12 @@ impl WireSession for FakeSession {
                 cancelled: Box::pin(running.clone().cancelled_owned()),
                 stopping: Box::pin(self.stopping.clone().cancelled_owned()),
             };
-            Ok(WireOutcome::Rows { command: "SELECT", schema: numbers(), stream: stream.boxed() })
+            Ok(WireOutcome::Rows {
+                command: "SELECT",
+                schema: numbers(),
+                stream: stream.boxed(),
+                permission: Permission::unconditional(),
+            })
         };
         let done =
             |tag: &str| Ok(WireOutcome::Done { tag: tag.to_owned(), reported: Vec::new(), warning: None });
@@ -255,7 +261,7 @@ impl WireSession for FakeSession {
 fn one_batch(schema: SchemaRef, columns: Vec<ArrayRef>) -> Result<WireOutcome, QueryError> {
     let batch = RecordBatch::try_new(SchemaRef::clone(&schema), columns).unwrap();
     let stream = futures::stream::iter([Ok(batch)]).boxed();
-    Ok(WireOutcome::Rows { command: "SELECT", schema, stream })
+    Ok(WireOutcome::Rows { command: "SELECT", schema, stream, permission: Permission::unconditional() })
 }
 
 type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;

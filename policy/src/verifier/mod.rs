@@ -1,20 +1,17 @@
 //! Checks that nothing in a plan reaches data but through a barrier. Whatever is not known is refused.
 
+mod physical;
+
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
-use datafusion::datasource::physical_plan::FileScanConfig;
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 
-use crate::barrier::PolicyBarrierExec;
+pub use self::physical::verify_physical;
+use crate::access::TablePolicy;
 use crate::table::PolicyTable;
 
 /// A plan that reaches data past the policies, or that the verifier does not know.
@@ -51,6 +48,8 @@ pub struct GovernedScan {
     pub rules: Vec<String>,
     /// Whether its rows may be read.
     pub readable: bool,
+    /// What was decided; the barrier over the scan must be made of this and of nothing else.
+    pub(crate) policy: Arc<TablePolicy>,
 }
 
 /// Says whether a provider that is no [`PolicyTable`] may be scanned: generated system tables.
@@ -101,6 +100,7 @@ fn check_logical(
                     columns,
                     rules: table.policy().rules().to_vec(),
                     readable: table.is_readable(),
+                    policy: Arc::clone(table.policy()),
                 }));
             }
             if is_system(provider.as_ref()) {
@@ -140,50 +140,6 @@ fn node_name(node: &LogicalPlan) -> &'static str {
         LogicalPlan::Copy(_) => "Copy",
         LogicalPlan::DescribeTable(_) => "DescribeTable",
         _ => "of an unknown kind",
-    }
-}
-
-/// Checks a physical plan: every leaf is behind a barrier, or holds values that the statement or a
-/// system table brought; behind a barrier there is one scan and nothing else.
-pub fn verify_physical(plan: &Arc<dyn ExecutionPlan>) -> Result<(), NotVerified> {
-    if let Some(barrier) = plan.downcast_ref::<PolicyBarrierExec>() {
-        return verify_sealed(barrier);
-    }
-    let children = plan.children();
-    if children.is_empty() {
-        return verify_open_leaf(plan);
-    }
-    children.into_iter().try_for_each(verify_physical)
-}
-
-/// Below a barrier: the scan itself. A filter, a projection or an exchange there would mean that
-/// somebody moved part of a statement below it, or raw rows out of their task.
-fn verify_sealed(barrier: &PolicyBarrierExec) -> Result<(), NotVerified> {
-    let input = barrier.input();
-    let is_scan = input.is::<EmptyExec>()
-        || input.downcast_ref::<DataSourceExec>().is_some_and(|scan| {
-            scan.data_source().downcast_ref::<FileScanConfig>().is_some()
-                || scan.data_source().downcast_ref::<MemorySourceConfig>().is_some()
-        });
-    if is_scan {
-        Ok(())
-    } else {
-        Err(NotVerified::new(format!("{} stands below the barrier of {}", input.name(), barrier.table())))
-    }
-}
-
-fn verify_open_leaf(leaf: &Arc<dyn ExecutionPlan>) -> Result<(), NotVerified> {
-    let in_memory = leaf
-        .downcast_ref::<DataSourceExec>()
-        .is_some_and(|scan| scan.data_source().downcast_ref::<MemorySourceConfig>().is_some());
-    let harmless = in_memory
-        || leaf.is::<EmptyExec>()
-        || leaf.is::<PlaceholderRowExec>()
-        || matches!(leaf.name(), "WorkTableExec" | "LazyMemoryExec");
-    if harmless {
-        Ok(())
-    } else {
-        Err(NotVerified::new(format!("leaf {} is not behind a barrier", leaf.name())))
     }
 }
 

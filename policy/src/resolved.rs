@@ -1,0 +1,195 @@
+//! The policies of one epoch as they concern one principal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::utils::{conjunction, disjunction};
+
+use crate::Principal;
+use crate::access::{Access, TablePolicy};
+use crate::grants::GrantMap;
+use crate::mask::{self, Mask};
+use crate::mask_rules::MaskedPart;
+use crate::records::{Action, FilterKind};
+use crate::row_filter::{BoundFilter, is_always_true};
+use crate::securable::Securable;
+use crate::snapshot::{PolicySnapshot, RowFilter, this_year};
+
+/// The policies of one epoch as they concern one principal; decisions are made once per table.
+#[derive(Debug)]
+pub struct Resolved {
+    snapshot: Arc<PolicySnapshot>,
+    principal: Arc<Principal>,
+    grants: GrantMap,
+    /// By table name.
+    decisions: DashMap<String, Decision>,
+}
+
+/// A decision with all that it rests on beside the snapshot: where one differs, it is taken anew.
+#[derive(Debug)]
+struct Decision {
+    columns: SchemaRef,
+    tags: Vec<String>,
+    /// Ages are reckoned at it.
+    year: i32,
+    access: Access,
+}
+
+impl Resolved {
+    pub(crate) fn new(snapshot: Arc<PolicySnapshot>, principal: Arc<Principal>, grants: GrantMap) -> Self {
+        Self { snapshot, principal, grants, decisions: DashMap::new() }
+    }
+
+    /// The snapshot behind it.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<PolicySnapshot> {
+        &self.snapshot
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn principal(&self) -> &Arc<Principal> {
+        &self.principal
+    }
+
+    /// The principal's roles with the inherited ones.
+    #[must_use]
+    pub fn roles(&self) -> &BTreeSet<String> {
+        &self.grants.roles
+    }
+
+    /// Whether the principal may describe (or read) `schema.table`, whatever its columns are.
+    #[must_use]
+    pub fn may_see(&self, schema: &str, table: &str) -> bool {
+        self.grants.allows(schema, table, Action::Describe)
+    }
+
+    /// Whether the principal may read `schema.table`, whatever its columns are.
+    #[must_use]
+    pub fn may_read(&self, schema: &str, table: &str) -> bool {
+        self.may_see(schema, table) && self.grants.allows(schema, table, Action::Select)
+    }
+
+    /// The decision on one table.
+    #[must_use]
+    pub fn access(&self, table: &Securable) -> Access {
+        self.access_in(table, this_year())
+    }
+
+    /// The decision as it is in the calendar year `year`.
+    pub(crate) fn access_in(&self, table: &Securable, year: i32) -> Access {
+        let Some(columns) = &table.columns else {
+            return if self.may_see(&table.schema, &table.table) {
+                Access::Unresolved(Arc::from("the table is unavailable"))
+            } else {
+                Access::Invisible
+            };
+        };
+        let name = table.full_name();
+        let tags: Vec<String> = table
+            .tags
+            .iter()
+            .cloned()
+            .chain(table.column_tags.iter().map(|(column, tags)| format!("{column}:{}", tags.join(","))))
+            .collect();
+        if let Some(known) = self.decisions.get(&name)
+            && known.columns == *columns
+            && known.tags == tags
+            && known.year == year
+        {
+            return known.access.clone();
+        }
+        let access = self.decide(table, columns, year);
+        let columns = Arc::clone(columns);
+        self.decisions.insert(name, Decision { columns, tags, year, access: access.clone() });
+        access
+    }
+
+    fn decide(&self, table: &Securable, columns: &SchemaRef, year: i32) -> Access {
+        let describe = self.grants.allows(&table.schema, &table.table, Action::Describe);
+        let select = self.grants.allows(&table.schema, &table.table, Action::Select);
+        if !describe {
+            return Access::Invisible;
+        }
+        match self.table_policy(table, columns, year) {
+            Ok(policy) if select => Access::Select(Arc::new(policy)),
+            Ok(policy) => Access::Describe(Arc::new(policy)),
+            Err(why) => {
+                tracing::error!(
+                    table = table.full_name(),
+                    reason = why,
+                    "policies cannot be applied to a table; it shows no rows"
+                );
+                Access::Unresolved(Arc::from(why))
+            }
+        }
+    }
+
+    fn table_policy(&self, table: &Securable, columns: &SchemaRef, year: i32) -> Result<TablePolicy, String> {
+        let mut rules = Vec::new();
+        let (mut all, mut any, mut nothing) = (Vec::new(), Vec::new(), false);
+        let mut alternatives = false;
+        let concerned = |f: &&RowFilter| f.concerns(table) && f.audience.includes(self.roles());
+        for filter in self.snapshot.row_filters.iter().filter(concerned) {
+            rules.push(format!("row filter {}", filter.name));
+            let bound = filter.template.bind(&self.principal, columns)?;
+            match (filter.kind, bound) {
+                (FilterKind::Restrictive, BoundFilter::Nothing) => nothing = true,
+                (FilterKind::Restrictive, BoundFilter::Where(expr)) => all.push(expr),
+                (FilterKind::Permissive, BoundFilter::Nothing) => alternatives = true,
+                (FilterKind::Permissive, BoundFilter::Where(expr)) => {
+                    alternatives = true;
+                    any.push(expr);
+                }
+            }
+        }
+        if alternatives {
+            match disjunction(any) {
+                Some(expr) => all.push(expr),
+                None => nothing = true,
+            }
+        }
+        all.retain(|expr| !is_always_true(expr));
+        let mut recipe = Vec::new();
+        let masks = self.masks(table, columns, year, &mut recipe, &mut rules)?;
+        let name = Arc::from(table.full_name());
+        Ok(TablePolicy::new(name, columns, conjunction(all), nothing, masks, recipe, rules))
+    }
+
+    /// Masks by index of the raw column.
+    fn masks(
+        &self,
+        table: &Securable,
+        columns: &SchemaRef,
+        year: i32,
+        recipe: &mut Vec<String>,
+        rules: &mut Vec<String>,
+    ) -> Result<BTreeMap<usize, Arc<dyn Mask>>, String> {
+        let surroundings = self.snapshot.surroundings(year);
+        let mut masked: Vec<MaskedPart> = Vec::new();
+        let mut by_column: BTreeMap<usize, Vec<Arc<dyn Mask>>> = BTreeMap::new();
+        for rule in self.snapshot.masks.iter().filter(|rule| rule.audience.includes(self.roles())) {
+            for part in rule.parts(table, columns)? {
+                let name = part.name(columns);
+                let raw = columns.field(part.column).data_type();
+                let mask = mask::build_part(&rule.spec, raw, &part.fields, &surroundings)?;
+                if masked.iter().any(|other| other.overlaps(&part)) {
+                    return Err(format!("two masks apply to column {name}"));
+                }
+                let key = rule.spec.key().and_then(|name| surroundings.keys.get(name));
+                recipe.push(rule.recipe(&name, key.map(Arc::as_ref), year));
+                rules.push(format!("mask {} on {name}", rule.name));
+                by_column.entry(part.column).or_default().push(mask);
+                masked.push(part);
+            }
+        }
+        // The order of records in the files changes nothing of what is shown.
+        recipe.sort_unstable();
+        Ok(by_column
+            .into_iter()
+            .filter_map(|(column, masks)| Some((column, mask::combine(masks)?)))
+            .collect())
+    }
+}

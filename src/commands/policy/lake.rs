@@ -1,0 +1,68 @@
+//! Policies, people and tables, without a service.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use lakeward_catalog::LakeCatalog;
+use lakeward_policy::identity::IdentityStore;
+use lakeward_policy::{PolicyEngine, Principal, Resolved, Securable};
+use lakeward_scheduler::coordinator;
+
+use crate::config::Config;
+use crate::service::parts;
+
+/// Everything that decisions are made of.
+pub(super) struct PolicyLake {
+    pub(super) config: Config,
+    pub(super) catalog: Arc<LakeCatalog>,
+    pub(super) tables: Vec<Securable>,
+    pub(super) users: Arc<IdentityStore>,
+    pub(super) policies: PolicyEngine,
+}
+
+impl PolicyLake {
+    pub(super) async fn open(config: &Path) -> anyhow::Result<Self> {
+        let config = Config::load(config)?;
+        let catalog = parts::open_catalog(&config).await?;
+        let policies = parts::load_policies(&config.policy, &catalog).await?;
+        Self::with(config, catalog, policies).await
+    }
+
+    /// The same with other policy files.
+    pub(super) async fn open_with(config: &Path, files: Vec<PathBuf>) -> anyhow::Result<Self> {
+        let config = Config::load(config)?;
+        let catalog = parts::open_catalog(&config).await?;
+        let first = files.first().cloned().unwrap_or_default();
+        let known = Arc::clone(&catalog);
+        let policies = parts::blocking(&first, move || coordinator::load_policies(files, &known)).await?;
+        Self::with(config, catalog, policies).await
+    }
+
+    async fn with(config: Config, catalog: Arc<LakeCatalog>, policies: PolicyEngine) -> anyhow::Result<Self> {
+        let users = parts::load_users(&config.identity).await?;
+        let tables = coordinator::securables(&catalog.snapshot());
+        Ok(Self { config, catalog, tables, users, policies })
+    }
+
+    /// Every user who could log in now, in the order of the users file; or those that are named.
+    pub(super) fn people(&self, named: &[String]) -> anyhow::Result<Vec<Principal>> {
+        if !named.is_empty() {
+            return named.iter().map(|user| self.principal(user)).collect();
+        }
+        let directory = self.users.directory();
+        Ok(directory.users().filter_map(|user| self.users.principal(&user.name).ok()).collect())
+    }
+
+    pub(super) fn principal(&self, user: &str) -> anyhow::Result<Principal> {
+        self.users.principal(user).with_context(|| format!("user {user}"))
+    }
+
+    pub(super) async fn resolved(&self, user: &str) -> anyhow::Result<Arc<Resolved>> {
+        self.resolve(self.principal(user)?).await
+    }
+
+    pub(super) async fn resolve(&self, principal: Principal) -> anyhow::Result<Arc<Resolved>> {
+        self.policies.resolve(&Arc::new(principal)).await.context("the policies cannot be applied")
+    }
+}

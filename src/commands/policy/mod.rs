@@ -1,0 +1,149 @@
+//! `lakeward policy`: check policies, and say what they mean for people and tables.
+
+mod cases;
+mod diff;
+mod lake;
+mod matrix;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Subcommand;
+
+use self::lake::PolicyLake;
+use crate::config::{Config, DEFAULT_FILE};
+use crate::service::inspect;
+
+/// Arguments of `lakeward policy`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Args)]
+struct From {
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE", default_value = DEFAULT_FILE, env = "LAKEWARD_CONFIG")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Check grants, row filters and masks against the catalog
+    #[command(after_help = "Examples:\n  \
+        lakeward policy check\n  \
+        lakeward policy check --config /etc/lakeward/lakeward.yaml\n\n\
+        Each problem is one line: file:line:column: what is wrong. Exit code 2 if there is any.\n\
+        Run it before merging a change to a policy file; the running service keeps the last good\n\
+        policies when a file is wrong.")]
+    Check(From),
+    /// Why somebody sees of a table what they see: rules, in order, and the table as a query
+    #[command(after_help = "Examples:\n  \
+        lakeward policy explain --user alice --table silver.patients\n  \
+        lakeward policy explain --user alice               every table\n\n\
+        Shows rules and the user's attributes, no rows.")]
+    Explain {
+        /// User, from the users file
+        #[arg(long, value_name = "NAME")]
+        user: String,
+        /// Table, as schema.table; every table unless given
+        #[arg(long, value_name = "TABLE")]
+        table: Option<String>,
+        #[command(flatten)]
+        from: From,
+    },
+    /// Who sees what: people across, tables down
+    #[command(after_help = "Cells:\n  \
+        all          every row, every value\n  \
+        rows         rows are filtered\n  \
+        masks        values are masked (with `rows`: both)\n  \
+        none         readable, but a filter leaves no row\n  \
+        describe     columns and plans only\n  \
+        -            invisible\n\n\
+        Example:\n  \
+        lakeward policy matrix --user alice --user bob")]
+    Matrix {
+        /// Only these users
+        #[arg(long = "user", value_name = "NAME")]
+        users: Vec<String>,
+        #[command(flatten)]
+        from: From,
+    },
+    /// Who gains or loses what when policy files change
+    #[command(after_help = "Examples:\n  \
+        lakeward policy diff policies.yaml policies.new.yaml\n  \
+        lakeward policy diff main/policies/ branch/policies/\n\n\
+        OLD and NEW are a policy file each, or a folder each that has all files of `policy.files` under\n\
+        their own names. Exit code 1 if anybody sees more or less than before, so that a change that is\n\
+        meant to change nothing can be checked.")]
+    Diff {
+        /// File or folder as it was
+        old: PathBuf,
+        /// File or folder as it would be
+        new: PathBuf,
+        #[command(flatten)]
+        from: From,
+    },
+    /// Run cases: what somebody must see, and must not
+    #[command(after_help = "A file of cases:\n\n  \
+        version: 1\n  \
+        cases:\n    \
+        - name: analysts see their own tenant\n      \
+          user: alice\n      \
+          query: SELECT DISTINCT tenant_id FROM silver.patients\n      \
+          expect: { values: [[northgate]] }\n    \
+        - name: staff notes do not exist for them\n      \
+          user: alice\n      \
+          query: SELECT * FROM silver.staff_notes\n      \
+          expect: { denied: 42P01 }\n\n\
+        `expect` has any of: rows (how many), columns (names), values (rows of texts, null for NULL),\n\
+        denied (the SQLSTATE). Statements run in this process, as the user, against the lake, through\n\
+        everything a statement of a client goes through. Exit code 1 if a case fails.")]
+    Test {
+        /// Files of cases
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        from: From,
+    },
+}
+
+/// Runs the command.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.action {
+        Action::Check(from) => {
+            println!("{}", inspect::policies(&Config::load(&from.config)?).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Explain { user, table, from } => {
+            explain(&PolicyLake::open(&from.config).await?, &user, table.as_deref()).await
+        }
+        Action::Matrix { users, from } => {
+            let lake = PolicyLake::open(&from.config).await?;
+            println!("{}", matrix::of(&lake, &users).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Diff { old, new, from } => {
+            let (text, same) = diff::between(&from.config, &old, &new).await?;
+            println!("{text}");
+            Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Action::Test { files, from } => cases::run(&from.config, &files).await,
+    }
+}
+
+async fn explain(lake: &PolicyLake, user: &str, table: Option<&str>) -> anyhow::Result<ExitCode> {
+    let resolved = lake.resolved(user).await?;
+    let wanted: Vec<_> =
+        lake.tables.iter().filter(|known| table.is_none_or(|table| known.full_name() == table)).collect();
+    if wanted.is_empty() {
+        let known: Vec<_> = lake.tables.iter().map(lakeward_policy::Securable::full_name).collect();
+        bail!("there is no table {}; there are: {}", table.unwrap_or_default(), known.join(", "));
+    }
+    for table in wanted {
+        println!("{}", resolved.explain(table));
+    }
+    Ok(ExitCode::SUCCESS)
+}
