@@ -12,7 +12,7 @@
 //!
 //! and between its statements, each ended by `;` at the end of a line, `-- step: …`:
 //! `as PERSON`, `quietly as PERSON` (what they are told is not compared), `reload original`, `reload broken`,
-//! `reload deny TABLE`, `prepare NAME` (the statement that follows), `execute NAME` with parameters after it,
+//! `reload deny TABLE`, `reload withhold TABLE`, `prepare NAME` (the statement that follows), `execute NAME` with parameters after it,
 //! separated by commas. Other comments are for readers.
 
 use std::collections::HashMap;

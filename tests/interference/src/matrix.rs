@@ -128,7 +128,7 @@ fn verdict(case: &Case, a: &[Answer], b: &[Answer], copy: &[Answer]) -> Option<S
     // A statement that fails for a reason of its own proves nothing.
     let failed = a.last().and_then(|answer| answer.code.as_deref());
     (failed != case.code.as_deref()).then(|| {
-        let end = a.last().map(|answer| answer.end.as_str()).unwrap_or_default();
-        format!("ends with {failed:?} instead of {:?}: {end}", case.code)
+        let ends: Vec<_> = a.iter().map(|answer| answer.end.as_str()).collect();
+        format!("ends with {failed:?} instead of {:?}: {}", case.code, ends.join(" / "))
     })
 }

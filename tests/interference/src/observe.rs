@@ -50,6 +50,8 @@ impl Answer {
                 }
             });
         }
+        // Planning errors name the engine's types.
+        self.end = type_name(&self.end);
         if !ordered {
             self.rows.sort();
         }

@@ -92,13 +92,18 @@ impl Service {
         self.coordinator.open_session(principal, client).await.map_err(|error| anyhow!("{error:?}"))
     }
 
-    /// Changes the policies: `original`, `deny TABLE` for the analyst, or `broken`, which must change nothing.
+    /// Changes the policies: `original`, `deny TABLE` (the analyst sees it no more), `withhold TABLE` (they read it
+    /// no more), or `broken`, which must change nothing.
     pub async fn reload(&self, what: &str) -> Result<()> {
+        let deny = |table: &str, action: &str| {
+            format!("- {{ role: analyst, object: {table}, action: {action}, effect: deny }}")
+        };
         let text = match what.split_once(' ') {
-            Some(("deny", table)) => self.policies.replace(
-                "# reload",
-                &format!("- {{ role: analyst, object: {table}, action: select, effect: deny }}"),
-            ),
+            Some(("deny", table)) => {
+                let both = format!("{}\n  {}", deny(table, "select"), deny(table, "describe"));
+                self.policies.replace("# reload", &both)
+            }
+            Some(("withhold", table)) => self.policies.replace("# reload", &deny(table, "select")),
             None if what == "original" => self.policies.clone(),
             None if what == "broken" => format!("{}\ngrants: everything\n", self.policies),
             _ => bail!("there is no reload `{what}`"),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use arrow::array::{Array, ArrayRef, AsArray as _, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -54,7 +54,10 @@ impl Inside {
     }
 
     pub(super) async fn execute(&self, name: &str, parameters: &[String]) -> Result<Answer> {
-        let prepared = self.prepared.get(name).context("a statement that was not prepared")?;
+        let Some(prepared) = self.prepared.get(name) else {
+            let code = Some("26000".to_owned());
+            return Ok(Answer { end: "26000 not prepared".to_owned(), code, ..Answer::default() });
+        };
         let types = prepared.parameter_types();
         ensure!(types.len() == parameters.len(), "{} parameters", types.len());
         let values = parameters
