@@ -380,7 +380,7 @@ fn documents(variant: Variant) -> Table {
     }
 }
 
-/// Its filter turns days into text: a row that is shown is in this century.
+/// Its filter shows this century; hidden days lie beyond the calendar.
 fn appointments(variant: Variant) -> Table {
     let row = |id: i64, day: i32| vec![Cell::Long(id), Cell::Date(day)];
     let shown = (1..=40_i64).map(|i| row(i * 10, 18_300 + i32::try_from(i).unwrap_or(0)));
