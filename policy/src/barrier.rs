@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::{BatchCoalescer, prep_null_mask_filter};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::config::ConfigOptions;
@@ -35,6 +36,7 @@ use datafusion::physical_plan::{
 use futures::{Stream, StreamExt};
 
 use crate::mask::Mask;
+use crate::mutation::{Mutation, active};
 
 /// One column that leaves the barrier.
 #[derive(Debug, Clone)]
@@ -140,7 +142,8 @@ impl PolicyBarrierExec {
 
     /// Output indices of the columns shown as they are.
     fn unmasked(&self) -> HashSet<usize> {
-        self.columns.iter().enumerate().filter(|(_, c)| c.mask.is_none()).map(|(index, _)| index).collect()
+        let all = active(Mutation::DynamicFiltersOfAny);
+        self.columns.iter().enumerate().filter(|(_, c)| all || c.mask.is_none()).map(|(i, _)| i).collect()
     }
 
     /// Whether a filter from above may go below: one that the engine itself made (from join keys, a
@@ -277,6 +280,14 @@ impl ExecutionPlan for PolicyBarrierExec {
         };
         shown.num_rows = estimate.num_rows.to_inexact();
         shown.total_byte_size = estimate.total_byte_size.to_inexact();
+        if let (Some(input), true) = (inputs.first(), active(Mutation::BoundsPass)) {
+            for (column, shown) in self.columns.iter().zip(&mut shown.column_statistics) {
+                shown.clone_from(&input.column_statistics[column.input]);
+            }
+        }
+        if let (Some(input), true) = (inputs.first(), active(Mutation::ExactCounts)) {
+            shown.num_rows = input.num_rows.get_value().map_or(Precision::Absent, |n| Precision::Exact(*n));
+        }
         Ok(Arc::new(shown))
     }
 

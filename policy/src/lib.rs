@@ -14,6 +14,7 @@ mod grants;
 pub mod identity;
 mod key;
 mod mask;
+pub mod mutation;
 mod numbers;
 mod pattern;
 mod principal;

@@ -15,6 +15,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 
 use crate::barrier::PolicyBarrierExec;
+use crate::mutation::{Mutation, active};
 use crate::table::PolicyTable;
 
 /// A plan that reaches data past the policies, or that the verifier does not know.
@@ -146,6 +147,9 @@ fn node_name(node: &LogicalPlan) -> &'static str {
 /// Checks a physical plan: every leaf is behind a barrier, or holds values that the statement or a
 /// system table brought; behind a barrier there is one scan and nothing else.
 pub fn verify_physical(plan: &Arc<dyn ExecutionPlan>) -> Result<(), NotVerified> {
+    if active(Mutation::VerifierOff) {
+        return Ok(());
+    }
     if let Some(barrier) = plan.downcast_ref::<PolicyBarrierExec>() {
         return verify_sealed(barrier);
     }

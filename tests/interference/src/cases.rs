@@ -91,8 +91,8 @@ impl Case {
                     .contains(&word.to_ascii_lowercase().as_str())
                     && !sql.contains("set_config")
             }
-            Step::As { .. } | Step::Reload(_) => true,
-            Step::Prepare { .. } | Step::Execute { .. } => false,
+            Step::As { .. } => true,
+            Step::Reload(_) | Step::Prepare { .. } | Step::Execute { .. } => false,
         })
     }
 }

@@ -125,6 +125,13 @@ fn verdict(case: &Case, a: &[Answer], b: &[Answer], copy: &[Answer]) -> Option<S
     {
         return Some(format!("the lakes differ from the physical copy, {told}"));
     }
+    // No error quotes a value, not even one that is shown.
+    let quoted = |answer: &&Answer| {
+        answer.code.is_some() && ["somebody", "withheld", "**"].iter().any(|value| answer.end.contains(value))
+    };
+    if let Some(answer) = a.iter().find(quoted) {
+        return Some(format!("an error quotes a value: {}", answer.end));
+    }
     // A statement that fails for a reason of its own proves nothing.
     let failed = a.last().and_then(|answer| answer.code.as_deref());
     (failed != case.code.as_deref()).then(|| {

@@ -110,3 +110,10 @@ ON c.policy_no = p.mrn ORDER BY 1;
 -- name: top-k-over-a-join
 SELECT p.id, e.id FROM silver.patients p JOIN silver.encounters e ON e.patient_id = p.id
 ORDER BY e.days DESC, p.id DESC, e.id LIMIT 7;
+
+-- name: interval-analysis-under-a-join
+-- To choose its sides the engine estimates how many rows the predicate leaves, by casting bounds of columns.
+SELECT count(*) FROM silver.codes k JOIN silver.patients p ON p.id = k.id WHERE p.score::smallint < 3;
+
+-- name: interval-analysis-of-ids-under-a-join
+SELECT count(*) FROM silver.codes k JOIN silver.encounters e ON e.id = k.id WHERE e.days::smallint + 1 > 3 AND e.id::int > 50;
