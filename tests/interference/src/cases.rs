@@ -8,17 +8,20 @@
 //! | `-- order: none` | rows come in no promised order |
 //! | `-- expect: code 42P01` | the statement fails with this SQLSTATE; default: it succeeds |
 //! | `-- compare: lakes` | lake A with lake B only, where a physical copy differs for other reasons |
+//! | `-- door: extended` | on paths with this door only: `inside`, `simple` or `extended` |
 //! | `-- known: L4` | it does leak, for a reason that is known and not mended yet |
 //!
 //! and between its statements, each ended by `;` at the end of a line, `-- step: …`:
 //! `as PERSON`, `quietly as PERSON` (what they are told is not compared), `reload original`, `reload broken`,
 //! `reload deny TABLE`, `reload withhold TABLE`, `prepare NAME` (the statement that follows), `execute NAME` with parameters after it,
-//! separated by commas. Other comments are for readers.
+//! separated by commas, `fetch NAME ROWS` (by the extended protocol, from a portal that stays). Other comments are for readers.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::doors::Door;
 
 /// What happens in a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +51,13 @@ pub enum Step {
         /// Values as text.
         parameters: Vec<String>,
     },
+    /// Some more rows of a prepared statement.
+    Fetch {
+        /// Name.
+        name: String,
+        /// How many at most.
+        rows: i32,
+    },
 }
 
 /// One case.
@@ -65,6 +75,8 @@ pub struct Case {
     pub code: Option<String>,
     /// Whether the physical copy must answer the same.
     pub copy: bool,
+    /// The only door it is for.
+    pub door: Option<Door>,
     /// Why it leaks, where it does.
     pub known: Option<String>,
     /// What happens.
@@ -75,10 +87,7 @@ impl Case {
     /// Statements that are sent.
     #[must_use]
     pub fn statements(&self) -> usize {
-        self.steps
-            .iter()
-            .filter(|step| matches!(step, Step::Run(_) | Step::Prepare { .. } | Step::Execute { .. }))
-            .count()
+        self.steps.iter().filter(|step| !matches!(step, Step::As { .. } | Step::Reload(_))).count()
     }
 
     /// Whether it leaves its session as it was, so that the next case may use it.
@@ -92,7 +101,7 @@ impl Case {
                     && !sql.contains("set_config")
             }
             Step::As { .. } => true,
-            Step::Reload(_) | Step::Prepare { .. } | Step::Execute { .. } => false,
+            Step::Reload(_) | Step::Prepare { .. } | Step::Execute { .. } | Step::Fetch { .. } => false,
         })
     }
 }
@@ -183,6 +192,7 @@ impl Reader {
                 ordered: true,
                 code: None,
                 copy: true,
+                door: None,
                 known: None,
                 steps: Vec::new(),
             });
@@ -198,6 +208,7 @@ impl Reader {
             ("order", None) if value == "none" => case.ordered = false,
             ("expect", Some(("code", code))) => case.code = Some(code.to_owned()),
             ("compare", None) if value == "lakes" => case.copy = false,
+            ("door", None) => case.door = Some(Door::of_name(value).context("there is no such door")?),
             ("known", _) => case.known = Some(value.to_owned()),
             _ => bail!("`{key}: {value}` is not known"),
         }
@@ -221,6 +232,10 @@ impl Reader {
                 let values = values.split(',').map(|value| value.trim().to_owned());
                 let parameters = values.filter(|value| !value.is_empty()).collect();
                 Step::Execute { name: name.to_owned(), parameters }
+            }
+            Some(("fetch", rest)) => {
+                let (name, rows) = rest.split_once(' ').context("`fetch NAME ROWS`")?;
+                Step::Fetch { name: name.to_owned(), rows: rows.parse()? }
             }
             _ => bail!("the step `{value}` is not known"),
         };

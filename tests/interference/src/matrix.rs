@@ -98,6 +98,9 @@ impl Trio {
 
     /// Plays a case on all three; None where nothing tells them apart.
     pub async fn judge(&mut self, case: &Case) -> Result<Option<Finding>> {
+        if !self.a.suits(case) {
+            return Ok(None);
+        }
         let (a, b, copy) = futures::try_join!(self.a.play(case), self.b.play(case), self.copy.play(case))?;
         Ok(verdict(case, &a, &b, &copy).map(|what| Finding {
             case: format!("{} `{}`", case.place, case.name),

@@ -30,6 +30,12 @@ impl Stage {
         Self { service, door, visitors: HashMap::new(), accounts: HashMap::new() }
     }
 
+    /// Whether the case is one for this stage's door.
+    #[must_use]
+    pub fn suits(&self, case: &Case) -> bool {
+        case.door.is_none_or(|door| door == self.door)
+    }
+
     /// Plays one case; afterwards the policies are the original ones again.
     pub async fn play(&mut self, case: &Case) -> Result<Vec<Answer>> {
         let played = self.steps(case).await.with_context(|| format!("{} `{}`", case.place, case.name));
@@ -64,6 +70,7 @@ impl Stage {
                     texts.insert(name, sql);
                     (self.visitor(&person).await?.prepare(name, sql).await?, None)
                 }
+                Step::Fetch { name, rows } => (self.visitor(&person).await?.fetch(name, *rows).await?, None),
                 Step::Execute { name, parameters } => {
                     let answer = self.visitor(&person).await?.execute(name, parameters).await?;
                     (answer, texts.get(name.as_str()).copied())

@@ -124,3 +124,32 @@ BEGIN;
 SELECT count(*) FROM silver.patients WHERE 1 / (score - 7) > -5;
 SELECT count(*) FROM silver.patients;
 COMMIT;
+
+-- name: portal-across-fetches
+-- door: extended
+BEGIN;
+-- step: prepare q
+SELECT * FROM silver.claims ORDER BY id;
+-- step: fetch q 10
+-- step: fetch q 200
+-- step: fetch q 200
+
+-- name: portal-with-a-hidden-error
+-- door: extended
+BEGIN;
+-- step: prepare q
+SELECT id, 12 / (quantity - 3) FROM silver.claims ORDER BY id;
+-- step: fetch q 100
+-- step: fetch q 1000
+
+-- name: portal-across-a-reload
+-- Rows that wait in a suspended portal are rows of policies that hold no more.
+-- door: extended
+-- expect: code 57014
+-- known: L2, a portal is not checked again when it is fetched from
+BEGIN;
+-- step: prepare q
+SELECT * FROM silver.claims ORDER BY id;
+-- step: fetch q 10
+-- step: reload withhold silver.claims
+-- step: fetch q 10

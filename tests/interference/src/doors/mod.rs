@@ -3,7 +3,7 @@
 mod inside;
 mod wire;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::observe::Answer;
 use crate::service::Service;
@@ -17,6 +17,19 @@ pub enum Door {
     Simple,
     /// PostgreSQL's extended protocol, parameters and results as text.
     Extended,
+}
+
+impl Door {
+    /// The door that cases call so.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "inside" => Self::Inside,
+            "simple" => Self::Simple,
+            "extended" => Self::Extended,
+            _ => return None,
+        })
+    }
 }
 
 /// A person who is in.
@@ -50,6 +63,14 @@ impl Visitor {
         match self {
             Self::Inside(inside) => Ok(inside.prepare(name, sql).await),
             Self::Wire(wire) => wire.prepare(name, sql).await,
+        }
+    }
+
+    /// At most `rows` more rows of a prepared statement.
+    pub async fn fetch(&mut self, name: &str, rows: i32) -> Result<Answer> {
+        match self {
+            Self::Inside(_) => bail!("only the extended protocol fetches"),
+            Self::Wire(wire) => wire.fetch(name, rows).await,
         }
     }
 

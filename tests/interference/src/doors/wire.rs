@@ -1,6 +1,6 @@
 //! A PostgreSQL client that shows every byte it is told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -24,13 +24,21 @@ pub struct Wire {
     extended: bool,
     /// Texts that the simple protocol has instead of prepared statements.
     texts: HashMap<String, String>,
+    /// Portals that rows are fetched from, each named like its statement.
+    portals: HashSet<String>,
 }
 
 impl Wire {
     pub(super) async fn enter(address: SocketAddr, person: &str, extended: bool) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let mut wire = Self { stream, buffer: BytesMut::new(), extended, texts: HashMap::new() };
+        let mut wire = Self {
+            stream,
+            buffer: BytesMut::new(),
+            extended,
+            texts: HashMap::new(),
+            portals: HashSet::new(),
+        };
         let parameters = [("user", person), ("database", "lakeward"), ("application_name", "suite")];
         wire.send(|out| frontend::startup_message(parameters, out)).await?;
         let mut scram = ScramSha256::new(PASSWORD.as_bytes(), ChannelBinding::unsupported());
@@ -62,7 +70,7 @@ impl Wire {
     pub(super) async fn run(&mut self, sql: &str) -> Result<Answer> {
         if self.extended {
             self.parse("", sql).await?;
-            self.bind("", &[]).await?;
+            self.bind("", "", &[], 0).await?;
         } else {
             self.send(|out| frontend::query(sql, out)).await?;
         }
@@ -86,7 +94,7 @@ impl Wire {
 
     pub(super) async fn execute(&mut self, name: &str, parameters: &[String]) -> Result<Answer> {
         if self.extended {
-            self.bind(name, parameters).await?;
+            self.bind("", name, parameters, 0).await?;
             return self.answer().await;
         }
         let mut text = self.texts.get(name).context("a statement that was not prepared")?.clone();
@@ -100,22 +108,37 @@ impl Wire {
         self.run(&text).await
     }
 
+    pub(super) async fn fetch(&mut self, name: &str, rows: i32) -> Result<Answer> {
+        ensure!(self.extended, "only the extended protocol fetches");
+        if self.portals.insert(name.to_owned()) {
+            self.bind(name, name, &[], rows).await?;
+        } else {
+            self.send(|out| {
+                frontend::execute(name, rows, out)?;
+                frontend::sync(out);
+                Ok(())
+            })
+            .await?;
+        }
+        self.answer().await
+    }
+
     async fn parse(&mut self, name: &str, sql: &str) -> Result<()> {
         self.send(|out| frontend::parse(name, sql, std::iter::empty::<u32>(), out)).await
     }
 
     /// Binds, describes and executes, with everything as text.
-    async fn bind(&mut self, statement: &str, parameters: &[String]) -> Result<()> {
+    async fn bind(&mut self, portal: &str, statement: &str, parameters: &[String], rows: i32) -> Result<()> {
         self.send(|out| {
             let as_text = |value: &String, out: &mut BytesMut| {
                 out.extend_from_slice(value.as_bytes());
                 Ok(IsNull::No)
             };
             let formats = std::iter::empty::<i16>();
-            frontend::bind("", statement, formats, parameters, as_text, Some(0), out)
+            frontend::bind(portal, statement, formats, parameters, as_text, Some(0), out)
                 .map_err(|_| std::io::Error::other("the parameters cannot be sent"))?;
-            frontend::describe(b'P', "", out)?;
-            frontend::execute("", 0, out)?;
+            frontend::describe(b'P', portal, out)?;
+            frontend::execute(portal, rows, out)?;
             frontend::sync(out);
             Ok(())
         })
@@ -184,6 +207,7 @@ impl Wire {
                     answer.rows.push(cells.join("|"));
                 }
                 b'C' => answer.end = text(&mut body)?,
+                b's' => answer.end = "suspended".to_owned(),
                 b'I' => answer.end = "nothing".to_owned(),
                 b'E' => {
                     answer.end = fields(&body);
