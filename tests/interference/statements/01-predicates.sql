@@ -179,3 +179,26 @@ SELECT count(*) FROM silver.encounters WHERE started > to_timestamp(days * 10000
 
 -- name: repeat-of-hidden-length
 SELECT id FROM silver.encounters WHERE length(repeat('x', days::int)) = 9 ORDER BY id;
+
+-- name: text-column-compared-with-a-number
+-- The engine casts the column where PostgreSQL refuses; hidden remarks are no numbers.
+SELECT count(*) FROM silver.patients WHERE remark > 80;
+
+-- name: text-column-compared-with-a-date
+-- expect: code 22P02
+SELECT count(*) FROM silver.patients WHERE status < DATE '2000-01-01';
+
+-- name: try-cast-of-hidden-remarks
+SELECT count(*) FROM silver.patients WHERE TRY_CAST(remark AS BIGINT) IS NULL;
+
+-- name: case-insensitive-pattern-with-hidden-text
+SELECT count(*) FROM silver.patients WHERE remark ILIKE '%NOT A%' OR remark ILIKE '1_';
+
+-- name: between-tenants
+SELECT count(*) FROM silver.patients WHERE tenant_id BETWEEN 'A' AND 'zzz';
+
+-- name: not-in-with-hidden-nulls
+SELECT count(*) FROM silver.patients WHERE tenant_id NOT IN ('b', 'c');
+
+-- name: many-values-in-a-list
+SELECT count(*) FROM silver.patients WHERE id IN (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100);

@@ -93,3 +93,15 @@ SELECT bit_or(score), bit_and(quantity) FROM silver.patients p JOIN silver.claim
 
 -- name: approximate-counts-of-raw-values
 SELECT approx_distinct(name) FROM silver.patients;
+
+-- name: approximate-percentile
+-- Sketches are merged batch by batch.
+-- known: batches end where hidden rows make them end
+SELECT approx_percentile_cont(0.9) WITHIN GROUP (ORDER BY weight) FROM silver.patients;
+
+-- name: approximate-median
+-- known: batches end where hidden rows make them end
+SELECT approx_median(score), approx_median(weight) FROM silver.patients;
+
+-- name: histogram-of-scores
+SELECT score, count(*), round(100.0 * count(*) / sum(count(*)) OVER (), 2) FROM silver.patients GROUP BY score ORDER BY 1;

@@ -117,3 +117,16 @@ SELECT count(*) FROM silver.codes k JOIN silver.patients p ON p.id = k.id WHERE 
 
 -- name: interval-analysis-of-ids-under-a-join
 SELECT count(*) FROM silver.codes k JOIN silver.encounters e ON e.id = k.id WHERE e.days::smallint + 1 > 3 AND e.id::int > 50;
+
+-- name: union-of-a-join-and-its-hidden-half
+SELECT count(*) FROM (
+  SELECT p.id FROM silver.patients p JOIN silver.claims c ON c.patient_id = p.id
+  UNION ALL
+  SELECT c.id FROM silver.claims c WHERE NOT EXISTS (SELECT 1 FROM silver.patients p WHERE p.id = c.patient_id)
+) x;
+
+-- name: range-join-on-hidden-values
+SELECT count(*) FROM silver.codes k JOIN silver.patients p ON k.weight BETWEEN p.score - 1 AND p.score + 1 WHERE k.id < 300;
+
+-- name: join-on-hidden-doubles
+SELECT count(*) FROM silver.observations o JOIN silver.patients p ON o.value = p.weight;

@@ -101,3 +101,22 @@ SELECT encode(name::bytea, 'hex'), octet_length(nhs_number) FROM silver.patients
 
 -- name: characters-of-a-masked-value
 SELECT reverse(nhs_number), left(name, 3), ascii(postcode), strpos(nhs_number, '9') FROM silver.patients ORDER BY id;
+
+-- name: list-equals-a-list
+SELECT id FROM silver.documents WHERE labels = make_array('letter', 'urgent') ORDER BY id;
+
+-- name: list-equals-a-hidden-list
+SELECT count(*) FROM silver.documents WHERE labels = make_array('secret', 'x''y') OR labels > make_array('zzz');
+
+-- name: struct-equals-a-struct
+SELECT id FROM silver.documents WHERE author = named_struct('name', 'Dr Ash', 'age', 40) ORDER BY id;
+
+-- name: struct-in-a-list-of-structs
+SELECT count(*) FROM silver.documents
+WHERE author IN (named_struct('name', 'x''y', 'age', 9223372036854775807), named_struct('name', 'Dr Elm', 'age', 31));
+
+-- name: distinct-lists
+SELECT labels, count(*) FROM silver.documents GROUP BY labels ORDER BY labels;
+
+-- name: greatest-struct
+SELECT max(author['name']), min(author['age']), max(labels[1]) FROM silver.documents;
