@@ -1,5 +1,5 @@
 //! Every statement on every path.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 
@@ -54,13 +54,19 @@ paths! {
 /// What is marked as a known leak must leak somewhere: who mends it removes the mark.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn known_leaks_are_there() {
-    let cases: Vec<_> = cases().into_iter().filter(|case| case.known.is_some()).collect();
-    let mut inside = Trio::start(find("plain_8").unwrap()).await.unwrap();
-    let mut wire = Trio::start(find("plain_1_extended").unwrap()).await.unwrap();
-    for case in &cases {
-        let trio = if case.door.is_some() { &mut wire } else { &mut inside };
-        if trio.judge(case).await.unwrap().is_none() {
-            panic!("{} `{}` does not leak any more: remove `-- known:`", case.place, case.name);
+    let mut cases: Vec<_> = cases().into_iter().filter(|case| case.known.is_some()).collect();
+    for path in ["plain_8", "plain_1", "plain_1_extended"] {
+        let mut trio = Trio::start(find(path).unwrap()).await.unwrap();
+        let mut tight = Vec::new();
+        for case in cases {
+            if trio.judge(&case).await.unwrap().is_none() {
+                tight.push(case);
+            }
         }
+        cases = tight;
     }
+    for Case { place, name, .. } in &cases {
+        println!("{place} `{name}` does not leak any more: remove `-- known:`");
+    }
+    assert!(cases.is_empty(), "{} marks are out of date", cases.len());
 }
