@@ -10,6 +10,9 @@ cargo fmt --all --check
 say "single versions"
 scripts/check-single-versions.sh
 
+say "no switches for tests in the service"
+scripts/check-no-mutations.sh
+
 say "licences, bans, sources"
 cargo deny --offline --locked check --hide-inclusion-graph bans licenses sources
 

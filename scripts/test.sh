@@ -30,9 +30,15 @@ unit_tests() {
   fi
 }
 
+# Each protection is taken away, and the suite must notice.
+mutation_tests() {
+  cargo test --locked --quiet --package lakeward-interference --features mutations --test mutations
+}
+
 step "setup" scripts/setup.sh build lint clients
 step "lint" scripts/lint.sh
 step "tests" unit_tests
+step "broken on purpose" mutation_tests
 step "build" cargo build --locked
 step "clients" scripts/client-tests.sh
 print_summary

@@ -102,6 +102,7 @@ impl Lake {
                         statement_timeout: None,
                         target_partitions: options.target_partitions,
                         batch_size: options.batch_size,
+                        pushdown_filters: false,
                     },
                     catalog,
                 })

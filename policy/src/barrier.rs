@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::{BatchCoalescer, prep_null_mask_filter};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::config::ConfigOptions;
@@ -38,6 +39,7 @@ use futures::{Stream, StreamExt};
 use crate::access::TablePolicy;
 use crate::compact::compacted;
 use crate::mask::Mask;
+use crate::mutation::{Mutation, active};
 use crate::total::is_flat;
 
 /// One column that leaves the barrier.
@@ -185,9 +187,10 @@ impl PolicyBarrierExec {
 
     /// Output indices of the columns shown as they are whose values cannot fail to be compared.
     fn comparable(&self) -> HashSet<usize> {
+        let all = active(Mutation::DynamicFiltersOfAny);
         let fields = self.columns.iter().zip(self.schema.fields()).enumerate();
         fields
-            .filter(|(_, (column, field))| column.mask.is_none() && is_flat(field.data_type()))
+            .filter(|(_, (column, field))| all || (column.mask.is_none() && is_flat(field.data_type())))
             .map(|(index, _)| index)
             .collect()
     }
@@ -329,6 +332,14 @@ impl ExecutionPlan for PolicyBarrierExec {
         };
         shown.num_rows = estimate.num_rows.to_inexact();
         shown.total_byte_size = estimate.total_byte_size.to_inexact();
+        if let (Some(input), true) = (inputs.first(), active(Mutation::BoundsPass)) {
+            for (column, shown) in self.columns.iter().zip(&mut shown.column_statistics) {
+                shown.clone_from(&input.column_statistics[column.input]);
+            }
+        }
+        if let (Some(input), true) = (inputs.first(), active(Mutation::ExactCounts)) {
+            shown.num_rows = input.num_rows.get_value().map_or(Precision::Absent, |n| Precision::Exact(*n));
+        }
         Ok(Arc::new(shown))
     }
 

@@ -17,6 +17,7 @@ pub mod identity;
 mod key;
 mod mask;
 mod mask_rules;
+pub mod mutation;
 mod numbers;
 mod operators;
 mod pattern;

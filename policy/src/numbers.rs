@@ -3,6 +3,9 @@
 //! - A `double precision` beside a `numeric` makes a `double precision` (PostgreSQL, "Operator Type
 //!   Resolution": it is the preferred type of the numbers). The engine makes a decimal of 15 digits after
 //!   the point: `1e-16 > 0.0` is false then, and `1e20 > 0.0` an error.
+//! - `round` of a decimal has as many digits after the point as its second argument says, where that is a
+//!   literal of the type that the engine wants. Coercion of another makes it a cast, and the type of the result
+//!   another one until that is folded.
 //! - `-0.0` is equal to `0.0`. The engine looks values up in `IN` lists by their bits.
 //!
 //! Sessions and row filters go by the same rules.
@@ -14,13 +17,15 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable as _, LogicalPlan, cast};
+use datafusion::logical_expr::{Expr, ExprSchemable as _, LogicalPlan, cast, lit};
 use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
 const CONTINUE: TreeNodeRecursion = TreeNodeRecursion::Continue;
 
 /// Functions that give back one of their arguments, all of which must be of one type.
 const CHOICES: [&str; 4] = ["coalesce", "nullif", "greatest", "least"];
+
+const ROUND: &str = "round";
 
 /// The rules for plans: as an analyzer rule, to come before the engine's coercion; as an optimizer rule,
 /// to come last, because the engine makes `IN` lists of its own.
@@ -56,7 +61,7 @@ impl OptimizerRule for PostgresNumbers {
 fn may_mix(expr: &Expr) -> bool {
     match expr {
         Expr::BinaryExpr(_) | Expr::Between(_) | Expr::InList(_) | Expr::Case(_) => true,
-        Expr::ScalarFunction(call) => CHOICES.contains(&call.func.name()),
+        Expr::ScalarFunction(call) => CHOICES.contains(&call.func.name()) || call.func.name() == ROUND,
         _ => false,
     }
 }
@@ -118,8 +123,25 @@ impl TreeNodeRewriter for Rewriter<'_> {
                 let (args, changed) = self.floats_of(args);
                 Transformed::new(Expr::ScalarFunction(ScalarFunction { func, args }), changed, CONTINUE)
             }
+            Expr::ScalarFunction(ScalarFunction { func, mut args }) if func.name() == ROUND => {
+                let places = args.get(1).and_then(places);
+                let changed = places.is_some();
+                if let (Some(given), Some(places)) = (args.get_mut(1), places) {
+                    *given = lit(places);
+                }
+                Transformed::new(Expr::ScalarFunction(ScalarFunction { func, args }), changed, CONTINUE)
+            }
             other => Transformed::no(other),
         })
+    }
+}
+
+/// A number of digits that is written as a literal of another type.
+fn places(expr: &Expr) -> Option<i32> {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(Some(digits)), _) => i32::try_from(*digits).ok(),
+        Expr::Negative(inner) => places(inner)?.checked_neg(),
+        _ => None,
     }
 }
 

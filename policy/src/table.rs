@@ -15,6 +15,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 
 use crate::access::TablePolicy;
 use crate::barrier::{BarrierColumn, PolicyBarrierExec};
+use crate::mutation::{Mutation, active};
 use crate::total::{is_flat, is_leakproof};
 
 /// Wraps a raw table; every scan of it is sealed by a [`PolicyBarrierExec`].
@@ -75,7 +76,8 @@ impl PolicyTable {
 
     fn may_push(&self, filter: &Expr) -> bool {
         // Who may see plans but no rows would read column bounds off the files that a predicate leaves.
-        self.readable && is_leakproof(filter, &|column| self.may_push_over(column))
+        self.readable
+            && (is_leakproof(filter, &|column| self.may_push_over(column)) || active(Mutation::PushEverything))
     }
 }
 
@@ -108,7 +110,7 @@ impl TableProvider for PolicyTable {
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
-        _limit: Option<usize>,
+        limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let raw = self.inner.schema();
         let shown: Vec<usize> = match projection {
@@ -124,16 +126,19 @@ impl TableProvider for PolicyTable {
             return Ok(Arc::new(self.seal(input, None, columns, schema)?));
         }
 
+        let limit = limit.filter(|_| active(Mutation::LimitPassed));
+        let filter = self.policy.row_filter.as_ref().filter(|_| !active(Mutation::RowFilterDropped));
+
         // What the filter reads is read, too; it does not leave.
         let mut needed = shown.clone();
-        if let Some(filter) = &self.policy.row_filter {
+        if let Some(filter) = filter {
             for column in filter.column_refs() {
                 needed.push(raw.index_of(&column.name)?);
             }
         }
         let leakproof: Vec<Expr> =
             filters.iter().filter(|filter| self.may_push(filter)).map(unqualified).collect::<Result<_>>()?;
-        if self.policy.row_filter.is_some() {
+        if filter.is_some() {
             for column in leakproof.iter().flat_map(Expr::column_refs) {
                 needed.push(raw.index_of(&column.name)?);
             }
@@ -141,7 +146,7 @@ impl TableProvider for PolicyTable {
         needed.sort_unstable();
         needed.dedup();
         let mut pushed = leakproof.clone();
-        pushed.extend(self.policy.row_filter.iter().cloned());
+        pushed.extend(filter.cloned());
         let pushed: Vec<Expr> = datafusion::logical_expr::utils::split_conjunction_owned(
             conjunction(pushed).unwrap_or_else(|| lit(true)),
         )
@@ -156,6 +161,7 @@ impl TableProvider for PolicyTable {
             .map(|(filter, _)| filter)
             .collect();
         let input = self.inner.scan(state, Some(&needed), &pushed, None).await?;
+        let input = if limit.is_some() { input.with_fetch(limit).unwrap_or(input) } else { input };
         // The barrier takes no exchange below it, so the scan itself is cut for the available cores.
         let input = match input.repartitioned(state.config().target_partitions(), state.config_options())? {
             Some(cut) => cut,
@@ -163,14 +169,13 @@ impl TableProvider for PolicyTable {
         };
 
         let input_schema = input.schema();
-        let row_filter = self
-            .policy
-            .row_filter
-            .as_ref()
-            .map(|filter| physical(state, filter, &input_schema))
-            .transpose()?;
+        let row_filter = filter.map(|filter| physical(state, filter, &input_schema)).transpose()?;
         let columns =
             self.columns(&shown, |index| needed.iter().position(|i| *i == index).unwrap_or(usize::MAX));
+        #[cfg(feature = "mutations")]
+        if let Some(open) = crate::mutation::unsealed(&input, row_filter.as_ref(), &columns, &schema)? {
+            return Ok(open);
+        }
         let leakproof = leakproof
             .iter()
             .filter(|filter| row_filter.is_some() && !matches_patterns(filter))
@@ -186,7 +191,13 @@ impl PolicyTable {
             .iter()
             .map(|index| BarrierColumn {
                 input: position(*index),
-                mask: self.policy.masks.get(index).cloned(),
+                // Tokens stay: without them a column would change its type.
+                mask: self
+                    .policy
+                    .masks
+                    .get(index)
+                    .filter(|mask| mask.name() == "token" || !active(Mutation::MaskDropped))
+                    .cloned(),
             })
             .collect()
     }

@@ -80,18 +80,29 @@ pub(crate) fn is_total_operator(operator: Operator) -> bool {
 }
 
 fn is_plain_pattern(pattern: &Expr) -> bool {
-    matches!(pattern, Expr::Literal(value, _) if value.try_as_str().flatten().is_none_or(|text| !text.contains('\\')))
+    match pattern {
+        Expr::Literal(value, _) => value.try_as_str().flatten().is_none_or(|text| !text.contains('\\')),
+        // Coercion to a column's own layout of texts, which is not folded yet.
+        Expr::Cast(Cast { expr, field }) if is_text(field.data_type()) => {
+            matches!(expr.as_ref(), Expr::Literal(value, _) if is_text(&value.data_type()))
+                && is_plain_pattern(expr)
+        }
+        _ => false,
+    }
 }
 
-/// Casts that succeed on every value of the source type.
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// Casts that succeed on every value of the source type. Dates are not among those to text: a file may
+/// hold days beyond the calendar.
 pub(crate) fn is_total_cast(from: &DataType, to: &DataType) -> bool {
-    use DataType::{
-        Float32, Float64, Int8, Int16, Int32, Int64, LargeUtf8, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
-    };
+    use DataType::{Float32, Float64, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
     if from == to {
         return true;
     }
-    let text = |t: &DataType| matches!(t, Utf8 | LargeUtf8 | Utf8View);
+    let text = is_text;
     match (from, to) {
         (Int8, Int16 | Int32 | Int64 | Float32 | Float64)
         | (Int16, Int32 | Int64 | Float32 | Float64)

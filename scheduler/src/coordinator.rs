@@ -47,6 +47,8 @@ pub struct CoordinatorOptions {
     pub target_partitions: usize,
     /// Rows in a batch.
     pub batch_size: usize,
+    /// Whether scans drop rows by their predicates while they decode Parquet, besides skipping files and pages.
+    pub pushdown_filters: bool,
 }
 
 /// Catalog, policies, runtime, registry and audit of one process.

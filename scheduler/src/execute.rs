@@ -7,6 +7,7 @@ use datafusion::common::ScalarValue;
 use datafusion::physical_plan::execute_stream;
 use lakeward_catalog::{CatalogSnapshot, TableState};
 use lakeward_policy::GovernedScan;
+use lakeward_policy::mutation::{Mutation, active};
 
 use crate::audit::{AuditedTable, Denied, Durability, Intent};
 use crate::coordinator::{Coordinator, actor, audited};
@@ -138,7 +139,9 @@ async fn start(
     Ok(match explain {
         None => Started::Rows(Box::new(runnable)),
         Some((true, verbose)) => Started::Lines(explain::analyze(&runnable, verbose).await?),
-        Some((false, verbose)) if view.is_operator => Started::Lines(explain::full(&runnable, verbose)),
+        Some((false, verbose)) if view.is_operator || active(Mutation::PhysicalExplain) => {
+            Started::Lines(explain::full(&runnable, verbose))
+        }
         Some((false, _)) => Started::Lines(explain::logical(&runnable)),
     })
 }

@@ -7,6 +7,7 @@
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 use lakeward_catalog::data_file_error;
+use lakeward_policy::mutation::{Mutation, active};
 use lakeward_policy::{NO_FUNCTION, NO_OPERATOR, NotVerified, ScanFailed};
 
 use crate::error::{QueryError, SqlState};
@@ -32,6 +33,11 @@ pub(crate) fn planning(error: &DataFusionError) -> QueryError {
 
 /// What to tell about a statement that failed while it ran.
 pub(crate) fn execution(error: &DataFusionError) -> QueryError {
+    let told = fixed_text(error);
+    if active(Mutation::RawErrors) { QueryError { message: error.to_string(), ..told } } else { told }
+}
+
+fn fixed_text(error: &DataFusionError) -> QueryError {
     match root(error) {
         DataFusionError::ArrowError(error, _) => arrow(error),
         DataFusionError::ResourcesExhausted(message) => {

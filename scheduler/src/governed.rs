@@ -8,6 +8,7 @@ use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, 
 use datafusion::common::{DataFusionError, Result};
 use indexmap::IndexMap;
 use lakeward_catalog::{CatalogSnapshot, TableEntry, TableState, VersionError};
+use lakeward_policy::mutation::{Mutation, active};
 use lakeward_policy::{Access, PolicyTable, Resolved, Securable};
 
 use crate::error::{QueryError, SqlState};
@@ -133,6 +134,10 @@ impl GovernedLake {
         changes: Option<Arc<dyn TableProvider>>,
     ) -> Result<Option<Arc<dyn TableProvider>>> {
         let (policy, readable) = match self.resolved.access(securable) {
+            Access::Invisible if active(Mutation::ForbiddenTold) => {
+                let refused = QueryError::new(SqlState::InsufficientPrivilege, "permission denied");
+                return Err(DataFusionError::External(Box::new(refused)));
+            }
             Access::Invisible => return Ok(None),
             Access::Unresolved(_) => return unavailable(&securable.schema, &securable.table),
             Access::Describe(policy) => (policy, false),

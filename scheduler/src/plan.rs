@@ -134,7 +134,7 @@ fn bind(plan: &LogicalPlan, values: Vec<ScalarValue>) -> Result<LogicalPlan, Que
 /// Types of `$1` … in order: as declared, else as inferred, else text.
 fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>, QueryError> {
     let mut inferred = plan.get_parameter_types().map_err(|error| failure::planning(&error))?;
-    for (name, data_type) in cast_parameters(plan)? {
+    for (name, data_type) in cast_parameters(plan)?.into_iter().chain(limit_parameters(plan)?) {
         let known = inferred.entry(name).or_default();
         if known.is_none() {
             *known = Some(data_type);
@@ -158,6 +158,23 @@ fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<
         types.push(asked.or(found).filter(|t| *t != DataType::Null).unwrap_or(DataType::Utf8));
     }
     Ok(types)
+}
+
+/// `LIMIT $1` and `OFFSET $1` take whole numbers; the engine infers nothing of them.
+fn limit_parameters(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>, QueryError> {
+    let mut found = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for expression in limit.skip.iter().chain(&limit.fetch) {
+                if let Expr::Placeholder(parameter) = expression.as_ref() {
+                    found.push((parameter.id.clone(), DataType::Int64));
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map_err(|error| failure::planning(&error))?;
+    Ok(found)
 }
 
 /// `$1::int` says what `$1` is where nothing else does.

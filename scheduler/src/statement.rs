@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use lakeward_policy::mutation::{Mutation, active};
 use sha2::{Digest, Sha256};
 use sqlparser::ast::{
     self, AnalyzeFormat, AnalyzeFormatKind, CloseCursor, DiscardObject, Expr, Ident, ObjectName, Query,
@@ -319,7 +320,7 @@ impl Visitor for QueryCheck {
             factor,
             TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. }
         );
-        if sampled {
+        if sampled && !active(Mutation::StatementListOff) {
             return ControlFlow::Break(QueryError::new(
                 SqlState::FeatureNotSupported,
                 "TABLESAMPLE is not supported",

@@ -96,6 +96,8 @@ impl View {
         engine.sql_parser.parse_float_as_decimal = true;
         engine.execution.time_zone = time_zone;
         engine.explain.show_statistics = false;
+        engine.execution.parquet.pushdown_filters = options.pushdown_filters;
+        engine.execution.parquet.reorder_filters = options.pushdown_filters;
         let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::clone(coordinator.runtime()))

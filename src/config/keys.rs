@@ -317,6 +317,8 @@ settings! {
         target_partitions: Count<0, 1024> = default "0";
         /// Rows per batch.
         batch_size: Count<64, 1_048_576> = default "8192";
+        /// Drops rows while Parquet is decoded, not after: pays where few rows of wide tables are wanted.
+        pushdown_filters: bool = default "false";
         /// Most connections at a time.
         max_connections: Count<1, 100_000> = default "200";
     }

@@ -136,6 +136,7 @@ pub fn coordinator_options(config: &Config) -> CoordinatorOptions {
             given => given,
         },
         batch_size: config.execution.batch_size.get(),
+        pushdown_filters: config.execution.pushdown_filters,
     }
 }
 

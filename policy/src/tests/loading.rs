@@ -144,6 +144,26 @@ async fn nothing_granted_means_invisible_and_deny_wins() {
     }
 }
 
+#[test]
+fn filters_are_judged_on_the_columns_of_files() {
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    let columns = [("name", DataType::Utf8View), ("birth_date", DataType::Date32)];
+    let fields: Vec<_> = columns.map(|(name, data_type)| Field::new(name, data_type, true)).into();
+    let mut table = securable(std::sync::Arc::new(Schema::new(fields)));
+    table.column_tags.clear();
+    let outcome = |filter: &str| {
+        let filter = format!("row_filters:\n  - name: f\n    on: [silver.*]\n    using: {filter}\n");
+        load(&with_grant(&filter), std::slice::from_ref(&table)).map_err(|problems| problems.to_string())
+    };
+    for good in ["name like 'A%'", "name not like '%b'", "starts_with(name, 'A')"] {
+        assert!(outcome(good).is_ok(), "{good}: {:?}", outcome(good).err());
+    }
+    // A day beyond the calendar has no text.
+    for bad in ["name like birth_date", "cast(birth_date as varchar) like '20%'", "name like 'a\\\\%'"] {
+        assert!(outcome(bad).is_err(), "{bad}");
+    }
+}
+
 #[tokio::test]
 async fn a_filter_whose_attribute_is_missing_shows_nothing() {
     let table = securable(patients().schema());

@@ -160,6 +160,7 @@ impl Lake {
                 statement_timeout,
                 target_partitions: 2,
                 batch_size: 8192,
+                pushdown_filters: false,
             },
         })
         .unwrap();

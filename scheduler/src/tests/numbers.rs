@@ -20,6 +20,10 @@ async fn doubles_and_numerics() {
         ("SELECT CASE WHEN true THEN '1e300'::float8 ELSE 0.5 END > '1e299'::float8", "true"),
         ("SELECT 0.06 + 0.01 = 0.07", "true"),
         ("SELECT '1e300'::float8 * 1.5 > '1e300'::float8", "true"),
+        // What is announced of a rounded decimal is what comes.
+        ("SELECT round(x * 1.505, 2) FROM (VALUES (1), (1)) AS t(x) LIMIT 1", "1.51"),
+        ("SELECT round(x * 1234.5, -2) FROM (VALUES (1), (1)) AS t(x) LIMIT 1", "1200"),
+        ("SELECT round(100.0 * count(*) / 7, 2) FROM (VALUES (1), (1)) AS t(x)", "28.57"),
         // Both zeros are one number.
         ("SELECT -0.0::float8 IN (0.0::float8, 5.0::float8)", "true"),
         ("SELECT count(*) FROM {zeros} WHERE z IN (0.0, 5.0, 7.5)", "2"),

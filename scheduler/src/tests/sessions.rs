@@ -188,6 +188,23 @@ async fn policies_that_change_apply_to_the_next_statement_and_to_prepared_ones()
 }
 
 #[tokio::test]
+async fn limits_are_whole_numbers_also_as_parameters() {
+    let lake = Lake::new().await;
+    let alice = lake.login("alice").await;
+    let sql = "SELECT id FROM silver.people WHERE id > $1 ORDER BY id LIMIT $2 OFFSET $3";
+    let statement = alice.parse(sql).unwrap().remove(0);
+    let prepared = alice.prepare(&statement, &[]).await.unwrap();
+    assert_eq!(prepared.parameter_types(), [DataType::Int64, DataType::Int64, DataType::Int64]);
+    let values = [0, 1, 1].map(|value| ScalarValue::Int64(Some(value))).to_vec();
+    let Outcome::Rows { stream, .. } = alice.execute(&prepared, values).await.unwrap() else {
+        panic!("rows");
+    };
+    let batches: Vec<_> = stream.try_collect().await.unwrap();
+    let rows = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
+    assert_eq!(arrow::util::display::array_value_to_string(rows.column(0), 0).unwrap(), "2");
+}
+
+#[tokio::test]
 async fn an_account_that_changed_answers_nothing_more() {
     let lake = Lake::new().await;
     let alice = lake.login("alice").await;

@@ -1,0 +1,110 @@
+//! Deliberate damage, so that tests can show that each protection is missed when it is gone.
+//!
+//! Without the feature `mutations`, which only tests ask for, [`active`] is always false and nothing can change that.
+
+/// A protection that can be taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Mutation {
+    /// Scans without masked columns are filtered by the engine's own nodes.
+    BarrierOff,
+    /// Plans are taken as they are.
+    VerifierOff,
+    /// Every predicate of a statement goes below the barrier.
+    PushEverything,
+    /// Limits go below the barrier.
+    LimitPassed,
+    /// Dynamic filters on masked columns go below the barrier.
+    DynamicFiltersOfAny,
+    /// Column bounds pass the barrier.
+    BoundsPass,
+    /// Row counts of the files pass the barrier as exact ones.
+    ExactCounts,
+    /// Columns are shown as they are.
+    MaskDropped,
+    /// Rows are shown as they are.
+    RowFilterDropped,
+    /// Errors say what the engine says.
+    RawErrors,
+    /// What may not be seen is told from what does not exist.
+    ForbiddenTold,
+    /// Everybody sees physical plans.
+    PhysicalExplain,
+    /// Clauses that the engine ignores are let in.
+    StatementListOff,
+    /// Sessions go on with the policies that they began with.
+    EpochUnchecked,
+}
+
+/// Whether a protection is gone.
+#[cfg(not(feature = "mutations"))]
+#[must_use]
+pub const fn active(_: Mutation) -> bool {
+    false
+}
+
+#[cfg(feature = "mutations")]
+pub use switches::{activate, active};
+
+#[cfg(feature = "mutations")]
+pub(crate) use switches::unsealed;
+
+#[cfg(feature = "mutations")]
+mod switches {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use datafusion::arrow::datatypes::SchemaRef;
+    use datafusion::common::Result;
+    use datafusion::physical_expr::PhysicalExpr;
+    use datafusion::physical_expr::expressions::Column;
+    use datafusion::physical_plan::ExecutionPlan;
+    use datafusion::physical_plan::filter::FilterExec;
+    use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+
+    use super::Mutation;
+    use crate::barrier::BarrierColumn;
+
+    static ACTIVE: AtomicU32 = AtomicU32::new(0);
+
+    const fn bit(mutation: Mutation) -> u32 {
+        1 << mutation as u32
+    }
+
+    /// Whether a protection is gone.
+    #[must_use]
+    pub fn active(mutation: Mutation) -> bool {
+        ACTIVE.load(Ordering::Relaxed) & bit(mutation) != 0
+    }
+
+    /// Takes these protections away in the whole process, and gives the others back.
+    pub fn activate(mutations: &[Mutation]) {
+        ACTIVE.store(mutations.iter().fold(0, |bits, mutation| bits | bit(*mutation)), Ordering::Relaxed);
+    }
+
+    /// What a scan would be if the engine's own nodes filtered it.
+    pub(crate) fn unsealed(
+        input: &Arc<dyn ExecutionPlan>,
+        filter: Option<&Arc<dyn PhysicalExpr>>,
+        columns: &[BarrierColumn],
+        schema: &SchemaRef,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        if !active(Mutation::BarrierOff) || columns.iter().any(|column| column.mask.is_some()) {
+            return Ok(None);
+        }
+        let input: Arc<dyn ExecutionPlan> = match filter {
+            Some(filter) => Arc::new(FilterExec::try_new(Arc::clone(filter), Arc::clone(input))?),
+            None => Arc::clone(input),
+        };
+        let shown: Vec<ProjectionExpr> = columns
+            .iter()
+            .zip(schema.fields())
+            .map(|(column, field)| {
+                let name = input.schema().field(column.input).name().clone();
+                let expr: Arc<dyn PhysicalExpr> = Arc::new(Column::new(&name, column.input));
+                ProjectionExpr { expr, alias: field.name().clone() }
+            })
+            .collect();
+        Ok(Some(Arc::new(ProjectionExec::try_new(shown, input)?)))
+    }
+}

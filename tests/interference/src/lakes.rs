@@ -1,0 +1,67 @@
+//! Three lakes on disk: A, B and the physical copy.
+
+use std::fs;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::delta::{self, Layout};
+use crate::masks::KEY;
+use crate::tables::{self, Variant};
+
+/// One of the three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Few hidden rows.
+    A,
+    /// Many hostile ones.
+    B,
+    /// What the analyst may see, made by hand; no policy but grants.
+    Copy,
+}
+
+/// What a row filter costs the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// Less than what a statement says itself: an engine that orders predicates by cost leaves it first.
+    Cheap,
+    /// More.
+    Expensive,
+}
+
+const GOVERNED: &str = include_str!("../policies/governed.yaml");
+const COPY: &str = include_str!("../policies/copy.yaml");
+
+/// Text of the policies.
+#[must_use]
+pub fn policies(which: Which, filter: Filter) -> String {
+    match (which, filter) {
+        (Which::Copy, _) => COPY.to_owned(),
+        (_, Filter::Cheap) => GOVERNED.to_owned(),
+        (_, Filter::Expensive) => GOVERNED.replace(
+            "using: tenant_id = principal.tenant",
+            "using: lower(tenant_id) || upper(tenant_id) = principal.tenant || upper(principal.tenant) \
+             and btrim(tenant_id) = principal.tenant and character_length(tenant_id) < 2",
+        ),
+    }
+}
+
+/// Writes a lake below `directory`: tables in `lake/`, policies and their key beside it.
+pub fn write(directory: &Path, which: Which, layout: Layout, filter: Filter) -> Result<()> {
+    use std::io::Write as _;
+    let lake = directory.join("lake");
+    let variant = if which == Which::B { Variant::B } else { Variant::A };
+    for table in tables::all(variant) {
+        match which {
+            Which::Copy if table.shown.is_empty() => {}
+            Which::Copy => delta::write(&lake, &table.copy(), Layout::Plain)?,
+            Which::A | Which::B => delta::write(&lake, &table, layout)?,
+        }
+    }
+    fs::write(directory.join("policies.yaml"), policies(which, filter))?;
+    let mut key =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(directory.join("mask.key"))?;
+    key.write_all(KEY)?;
+    Ok(())
+}
