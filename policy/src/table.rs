@@ -77,7 +77,8 @@ impl PolicyTable {
     fn may_push(&self, filter: &Expr) -> bool {
         // Who may see plans but no rows would read column bounds off the files that a predicate leaves.
         self.readable
-            && (is_leakproof(filter, &|column| self.may_push_over(column)) || active(Mutation::PushEverything))
+            && (is_leakproof(filter, &|column| self.may_push_over(column))
+                || active(Mutation::PushEverything))
     }
 }
 

@@ -12,7 +12,6 @@ use datafusion::logical_expr::LogicalPlan;
 
 pub use self::physical::verify_physical;
 use crate::access::TablePolicy;
-use crate::mutation::{Mutation, active};
 use crate::table::PolicyTable;
 
 /// A plan that reaches data past the policies, or that the verifier does not know.

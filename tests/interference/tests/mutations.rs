@@ -83,7 +83,10 @@ async fn the_verifier_refuses_what_is_not_as_decided() {
         (Mutation::PushEverything, "division-by-a-hidden-value"),
     ] {
         for what in findings(&[mutation], &[name]).await {
-            assert!(what.contains("0A000") && !what.contains("lake B differs"), "{mutation:?} {name}: {what}");
+            assert!(
+                what.contains("0A000") && !what.contains("lake B differs"),
+                "{mutation:?} {name}: {what}"
+            );
         }
     }
 }
