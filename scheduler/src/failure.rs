@@ -234,6 +234,15 @@ fn plan_message(message: &str) -> QueryError {
         }
     }
     let lower = text.to_ascii_lowercase();
+    // One line for each form of the function, in the engine's words.
+    if lower.contains("failed to match any signature") {
+        let name = quoted_after(message, "Function '").unwrap_or_default();
+        return QueryError::new(
+            SqlState::UndefinedFunction,
+            format!("function {name} does not exist for arguments of these types"),
+        )
+        .with_hint("You might need to add explicit type casts.");
+    }
     if let Some(name) =
         quoted_after(message, "table function '").or_else(|| quoted_after(message, "Table function '"))
     {

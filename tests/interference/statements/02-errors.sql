@@ -62,7 +62,7 @@ SELECT sum(nhs_number::bigint) FROM silver.patients;
 SELECT account::bigint FROM silver.patients WHERE account IS NOT NULL ORDER BY id;
 
 -- name: token-is-no-number
--- expect: code 22P02
+-- expect: code 42883
 SELECT id FROM silver.patients WHERE account = 5;
 
 -- name: timestamp-of-remarks

@@ -27,12 +27,12 @@ SELECT count(*) FROM silver.observations VERSION AS OF 0;
 
 -- name: version-of-a-hidden-commit
 -- The versions of commits that added hidden rows alone can be asked for.
--- known: L4, a version exists or not by what hidden rows were committed
+-- known: a version exists or not by what hidden rows were committed
 SELECT count(*) FROM silver.observations VERSION AS OF 3;
 
 -- name: newest-version-in-an-error
 -- expect: code 22023
--- known: L4, the text tells the newest version
+-- known: the text tells the newest version
 SELECT count(*) FROM silver.observations VERSION AS OF 99999;
 
 -- name: time-before-the-table
@@ -45,7 +45,7 @@ SELECT version, operation FROM table_history('silver.patients') ORDER BY 1;
 
 -- name: history-with-hidden-commits
 -- compare: lakes
--- known: L4, every commit is listed
+-- known: every commit is listed
 SELECT version, operation FROM table_history('silver.observations') ORDER BY 1;
 
 -- name: history-tells-no-counts
@@ -63,7 +63,7 @@ SELECT id, name, nhs_number, _change_type FROM table_changes('silver.patients', 
 SELECT count(*) FROM table_changes('silver.patients', 0, 0) WHERE 1 / (score - 7) > -5;
 
 -- name: changes-of-hidden-commits
--- known: L4, a range of versions is refused or not by what hidden rows were committed
+-- known: a range of versions is refused or not by what hidden rows were committed
 SELECT count(*) FROM table_changes('silver.observations', 0, 3);
 
 -- name: changes-beyond-the-newest

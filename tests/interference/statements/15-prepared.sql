@@ -146,7 +146,6 @@ SELECT id, 12 / (quantity - 3) FROM silver.claims ORDER BY id;
 -- Rows that wait in a suspended portal are rows of policies that hold no more.
 -- door: extended
 -- expect: code 57014
--- known: L2, a portal is not checked again when it is fetched from
 BEGIN;
 -- step: prepare q
 SELECT * FROM silver.claims ORDER BY id;

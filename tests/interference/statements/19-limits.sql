@@ -45,7 +45,7 @@ SELECT id FROM silver.patients WHERE status = 'active';
 SELECT state, sqlstate, rows FROM system.queries WHERE query LIKE 'SELECT id FROM silver.patients WHERE status = ''active''%';
 
 -- name: own-row-bytes
--- known: L3, bytes count buffers that hold hidden texts
+-- order: none
 SELECT id, remark, postcode FROM silver.patients WHERE status <> 'pending';
 SELECT bytes FROM system.queries WHERE query LIKE 'SELECT id, remark, postcode FROM silver.patients WHERE%';
 
