@@ -113,15 +113,14 @@ impl Reloader {
         for item in &mut self.items {
             let (what, files, load) = (item.what, item.files.clone(), Arc::clone(&item.load));
             let (seen, settling) = (item.seen, item.settling);
+            // Somebody who asks says that the files are written; a moment shows whether they are.
+            let (seen, settling) = match all {
+                true => (None, settled(files.clone()).await),
+                false => (seen, settling),
+            };
             let outcome = tokio::task::spawn_blocking(move || {
                 // Taken before loading: a change meanwhile is a change at the next look.
                 let now = fingerprint(&files);
-                if all {
-                    return match is_still(&files, now) {
-                        true => Look::Loaded(now, load()),
-                        false => Look::Settling(now),
-                    };
-                }
                 match seen == Some(now) {
                     true => Look::Unchanged,
                     false if settling == Some(now) => Look::Loaded(now, load()),
@@ -173,10 +172,11 @@ enum Look {
     Loaded([u8; 32], Result<bool, Diagnostics>),
 }
 
-/// Whether files stay as they are for a moment. Blocks.
-fn is_still(files: &[PathBuf], now: [u8; 32]) -> bool {
-    std::thread::sleep(SETTLED);
-    fingerprint(files) == now
+/// What files hold, told a moment later.
+async fn settled(files: Vec<PathBuf>) -> Option<[u8; 32]> {
+    let before = tokio::task::spawn_blocking(move || fingerprint(&files)).await.ok();
+    tokio::time::sleep(SETTLED).await;
+    before
 }
 
 /// Digest of the files' content; a file that cannot be read counts as such.
