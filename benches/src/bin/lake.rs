@@ -6,10 +6,6 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use lakeward_benches::lake::{many, vectors, wide};
 
-/// The allocator of the service.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Delta tables at the size of a lake.
 #[derive(Debug, Parser)]
 struct Arguments {

@@ -16,10 +16,6 @@ use lakeward_benches::queries::{QUERIES, Query};
 use lakeward_benches::report::{self, Setting};
 use lakeward_benches::skipping;
 
-/// The allocator of the service.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// TPC-H over governed Delta tables.
 #[derive(Debug, Parser)]
 struct Arguments {
