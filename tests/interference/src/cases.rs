@@ -9,7 +9,7 @@
 //! | `-- expect: code 42P01` | the statement fails with this SQLSTATE; default: it succeeds |
 //! | `-- compare: lakes` | lake A with lake B only, where a physical copy differs for other reasons |
 //! | `-- door: extended` | on paths with this door only: `inside`, `simple` or `extended` |
-//! | `-- known: L4` | it does leak, for a reason that is known and not mended yet |
+//! | `-- known: commits` | it does leak, for a reason that is known and not mended yet |
 //!
 //! and between its statements, each ended by `;` at the end of a line, `-- step: …`:
 //! `as PERSON`, `quietly as PERSON` (what they are told is not compared), `reload original`, `reload broken`,
@@ -268,7 +268,7 @@ mod tests {
         let text =
             "-- Prose.\n\n-- name: one\n-- as: dora\n-- order: none\n-- expect: code 42P01\n-- why: not\n";
         assert!(refused(text).contains("`why: not` is not known"), "{}", refused(text));
-        let text = "-- name: one\n-- as: dora\n-- order: none\n-- expect: code 42P01\n-- known: L4\nSELECT\n  1;\n\
+        let text = "-- name: one\n-- as: dora\n-- order: none\n-- expect: code 42P01\n-- known: commits\nSELECT\n  1;\n\
                     -- step: quietly as bob\n-- step: prepare q\nSELECT $1;\n-- step: execute q a, 5\n";
         let case = read("x.sql", text).unwrap().remove(0);
         assert_eq!(
