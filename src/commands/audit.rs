@@ -78,6 +78,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     .await?
 }
 
+/// Where `lakeward policy test` keeps its records: a trail has one writer, and the service's has the service.
+pub(crate) fn policy_test_trail(config: &Config) -> PathBuf {
+    config.audit.directory.path.join("policy-test")
+}
+
 fn key(config: &Config) -> anyhow::Result<AuditKey> {
     let secret = config.audit_key().map_err(lakeward_policy::document::Diagnostics::from)?;
     Ok(AuditKey::new(secret.bytes())?)
@@ -93,7 +98,14 @@ fn verify(config: &Config, heads: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let heads: Vec<_> = signed.into_iter().map(|signed| signed.head).collect();
     let report = audit::verify(directory, &heads).with_context(|| directory.display().to_string())?;
     print!("{}", text(&report, !heads.is_empty()));
-    Ok(if report.is_intact() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let mut intact = report.is_intact();
+    let tests = policy_test_trail(config);
+    if tests.is_dir() {
+        let report = audit::verify(&tests, &[]).with_context(|| tests.display().to_string())?;
+        intact &= report.is_intact();
+        print!("\nstatements of `lakeward policy test`:\n{}", text(&report, false));
+    }
+    Ok(if intact { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Every line must be a head, and signed: a line that is not could hide that a head is missing.
@@ -175,7 +187,7 @@ fn subject(
     let Some((schema, name)) = table.split_once('.') else { bail!("name the table as schema.table") };
     let mut readings: Vec<(String, Reading)> = Vec::new();
     let mut positions = std::collections::HashMap::new();
-    let report = audit::read(&config.audit.directory.path, |entry| match entry.kind.as_str() {
+    let mut visit = |entry: Entry| match entry.kind.as_str() {
         "intent" => {
             if let Some((id, reading)) = reading(&entry, &key, schema, name, column, value) {
                 positions.insert(id.clone(), readings.len());
@@ -189,7 +201,13 @@ fn subject(
             }
         }
         _ => {}
-    })?;
+    };
+    let report = audit::read(&config.audit.directory.path, &mut visit)?;
+    let tests = policy_test_trail(config);
+    let intact = match tests.is_dir() {
+        true => audit::read(&tests, &mut visit)?.is_intact() && report.is_intact(),
+        false => report.is_intact(),
+    };
     let mut listed = Table::new();
     listed.load_preset(NOTHING);
     listed.set_header(["time", "user", "version", "columns", "rows", "names the value"]);
@@ -207,7 +225,7 @@ fn subject(
          through this service, since record {}.",
         report.first.unwrap_or(1)
     );
-    if !report.is_intact() {
+    if !intact {
         println!("The trail is damaged (`lakeward audit verify`): somebody may be missing.");
         return Ok(ExitCode::FAILURE);
     }

@@ -64,6 +64,12 @@ cases:
     run = policy(own_lake, "test", cases)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "2 of 2 cases hold" in run.stdout
+    # Who is acted for is on record, though no service ran.
+    audit = lakeward("audit", "subject", "--table", "silver.patients", "--config", own_lake / "lakeward.yaml")
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    assert sum("alice" in line for line in audit.stdout.splitlines()) == 1
+    verified = lakeward("audit", "verify", "--config", own_lake / "lakeward.yaml")
+    assert verified.returncode == 0 and "lakeward policy test" in verified.stdout
 
     cases.write_text(cases.read_text().replace("[[northgate]]", "[[somewhere]]").replace("42P01", "42501"))
     run = policy(own_lake, "test", cases)

@@ -9,13 +9,13 @@ use arrow::array::{Array as _, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt as _;
 use lakeward_policy::document::Diagnostics;
-use lakeward_scheduler::audit::{AuditLog, AuditOptions};
 use lakeward_scheduler::coordinator::{Coordinator, CoordinatorParts};
 use lakeward_scheduler::error::QueryError;
 use lakeward_scheduler::session::{ClientInfo, Outcome, Protocol};
 use serde::Deserialize;
 
 use super::lake::PolicyLake;
+use crate::commands::audit::policy_test_trail;
 use crate::service::parts;
 
 /// Rows that a case may give; what people check by hand is far less.
@@ -70,6 +70,8 @@ pub(super) async fn run(config: &Path, files: &[PathBuf]) -> anyhow::Result<Exit
             }
         }
     }
+    // What was read is written down before the results count.
+    runner.coordinator.audit().close().await?;
     println!("{} of {} cases hold", cases.len() - failed, cases.len());
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -93,31 +95,31 @@ fn read(file: &Path) -> Result<Vec<Case>, Diagnostics> {
     Ok(parsed.cases)
 }
 
-/// A coordinator of this process; its audit trail goes with it.
+/// A coordinator of this process. Rows that it reads are on record like all others, in a trail of its own
+/// beside the service's, which has one writer.
 struct Runner {
     lake: PolicyLake,
     coordinator: Arc<Coordinator>,
-    _directory: tempfile::TempDir,
+    /// For what does not fit into memory.
+    _spill: tempfile::TempDir,
 }
 
 impl Runner {
     async fn start(mut lake: PolicyLake) -> anyhow::Result<Self> {
-        let directory = tempfile::tempdir().context("a folder for the statements' own audit trail")?;
-        lake.config.execution.spill_directory.path = directory.path().join("spill");
-        let audit = directory.path().join("audit");
-        let key = uuid::Uuid::new_v4().as_bytes().repeat(2);
-        let audit = tokio::task::spawn_blocking(move || AuditLog::open(AuditOptions::new(audit, key.into())));
-        let policies = parts::load_policies(&lake.config.policy, &lake.catalog).await?;
+        // Not the service's, which sweeps its own at start.
+        let spill = tempfile::tempdir().context("a folder for what does not fit into memory")?;
+        lake.config.execution.spill_directory.path = spill.path().join("spill");
+        lake.config.audit.directory.path = policy_test_trail(&lake.config);
         let coordinator = Coordinator::start(CoordinatorParts {
             catalog: Arc::clone(&lake.catalog),
-            policies: Arc::new(policies),
+            policies: Arc::clone(&lake.policies),
             identity: Arc::clone(&lake.users),
             runtime: parts::runtime(&lake.config.execution, &lake.catalog).await?,
-            audit: audit.await??,
+            audit: parts::open_audit(&lake.config).await?,
             metrics: prometheus::Registry::new(),
             options: parts::coordinator_options(&lake.config),
         })?;
-        Ok(Self { lake, coordinator, _directory: directory })
+        Ok(Self { lake, coordinator, _spill: spill })
     }
 
     /// What the case's statement gives; an error only where it could not even be tried.

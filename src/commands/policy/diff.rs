@@ -3,22 +3,23 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use lakeward_policy::{Explanation, Right};
 
 use super::lake::PolicyLake;
-use crate::config::Config;
 
 /// What changes for whom, and whether nothing does.
 pub(super) async fn between(config: &Path, old: &Path, new: &Path) -> anyhow::Result<(String, bool)> {
-    let before = PolicyLake::open_with(config, files(config, old)?).await?;
-    let after = PolicyLake::open_with(config, files(config, new)?).await?;
+    let lake = PolicyLake::open(config).await?;
+    let before = lake.policies_of(files(&lake, old)?).await?;
+    let after = lake.policies_of(files(&lake, new)?).await?;
     let mut text = String::new();
-    for person in before.people(&[])? {
-        let user = person.user.clone();
-        let (was, is) = (before.resolve(person.clone()).await?, after.resolve(person).await?);
-        for table in &before.tables {
+    for person in lake.people(&[])? {
+        let (user, person) = (person.user.clone(), Arc::new(person));
+        let (was, is) = (before.resolve(&person).await?, after.resolve(&person).await?);
+        for table in &lake.tables {
             let (was, is) = (was.explain(table), is.explain(table));
             let changes = changes(&was, &is);
             if !changes.is_empty() {
@@ -37,14 +38,14 @@ pub(super) async fn between(config: &Path, old: &Path, new: &Path) -> anyhow::Re
 }
 
 /// The policy files that a path stands for.
-fn files(config: &Path, path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn files(lake: &PolicyLake, path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
     }
     if !path.is_dir() {
         bail!("{} is neither a file nor a folder", path.display());
     }
-    let configured = Config::load(config)?.policy.files;
+    let configured = &lake.config.policy.files;
     configured
         .iter()
         .map(|file| {

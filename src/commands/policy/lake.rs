@@ -18,31 +18,24 @@ pub(super) struct PolicyLake {
     pub(super) catalog: Arc<LakeCatalog>,
     pub(super) tables: Vec<Securable>,
     pub(super) users: Arc<IdentityStore>,
-    pub(super) policies: PolicyEngine,
+    pub(super) policies: Arc<PolicyEngine>,
 }
 
 impl PolicyLake {
     pub(super) async fn open(config: &Path) -> anyhow::Result<Self> {
         let config = Config::load(config)?;
         let catalog = parts::open_catalog(&config).await?;
-        let policies = parts::load_policies(&config.policy, &catalog).await?;
-        Self::with(config, catalog, policies).await
-    }
-
-    /// The same with other policy files.
-    pub(super) async fn open_with(config: &Path, files: Vec<PathBuf>) -> anyhow::Result<Self> {
-        let config = Config::load(config)?;
-        let catalog = parts::open_catalog(&config).await?;
-        let first = files.first().cloned().unwrap_or_default();
-        let known = Arc::clone(&catalog);
-        let policies = parts::blocking(&first, move || coordinator::load_policies(files, &known)).await?;
-        Self::with(config, catalog, policies).await
-    }
-
-    async fn with(config: Config, catalog: Arc<LakeCatalog>, policies: PolicyEngine) -> anyhow::Result<Self> {
+        let policies = Arc::new(parts::load_policies(&config.policy, &catalog).await?);
         let users = parts::load_users(&config.identity).await?;
         let tables = coordinator::securables(&catalog.snapshot());
         Ok(Self { config, catalog, tables, users, policies })
+    }
+
+    /// The policies of other files, for the same tables.
+    pub(super) async fn policies_of(&self, files: Vec<PathBuf>) -> anyhow::Result<PolicyEngine> {
+        let first = files.first().cloned().unwrap_or_default();
+        let known = Arc::clone(&self.catalog);
+        Ok(parts::blocking(&first, move || coordinator::load_policies(files, &known)).await?)
     }
 
     /// Every user who could log in now, in the order of the users file; or those that are named.

@@ -100,7 +100,8 @@ enum Action {
           expect: { denied: 42P01 }\n\n\
         `expect` has any of: rows (how many), columns (names), values (rows of texts, null for NULL),\n\
         denied (the SQLSTATE). Statements run in this process, as the user, against the lake, through\n\
-        everything a statement of a client goes through. Exit code 1 if a case fails.")]
+        everything a statement of a client goes through, and are on record: in the folder `policy-test` of\n\
+        the audit trail. A case that fails shows up to five rows. Exit code 1 if one does.")]
     Test {
         /// Files of cases
         #[arg(required = true, value_name = "FILE")]
