@@ -116,7 +116,7 @@ impl TableSnapshot {
         let Some(vector) = entry.deletion_vector().map_err(text)? else { return Ok(()) };
         let vectors = &self.log.context.vectors;
         let placed = self.place_vector(vector).map_err(|error| error.to_string())?;
-        let removed = placed.read(vectors).await.map_err(|error| error.to_string())?;
+        let removed = vectors.read(&placed).await.map_err(|error| error.to_string())?;
         match removed.max() {
             Some(last) if last >= rows => Err(format!("a deletion vector of row {last}, of {rows} rows")),
             _ => Ok(()),

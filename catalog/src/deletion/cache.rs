@@ -9,6 +9,8 @@ use quick_cache::sync::Cache;
 use roaring::RoaringTreemap;
 
 use super::format::{self, FormatError};
+use super::placed::{PlacedVector, VectorPlace};
+use super::selection::LeftRows;
 
 /// A guess of the bytes of a usual vector, to size the cache's table.
 const USUAL_BYTES: u64 = 4096;
@@ -19,6 +21,8 @@ const ENTRY_BYTES: u64 = 256;
 pub(crate) struct DeletionVectors {
     /// A vector never changes: its file is named by a UUID.
     kept: Cache<Key, Arc<RoaringTreemap>, Bytes>,
+    /// What they leave of a file, made once for all scans of it.
+    left: Cache<LeftKey, Arc<LeftRows>, Bytes>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,15 +33,33 @@ struct Key {
     size: u32,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct LeftKey {
+    vector: Key,
+    cardinality: u64,
+    /// Of the file.
+    rows: u64,
+    may_scatter: bool,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Bytes;
 
 impl Weighter<Key, Arc<RoaringTreemap>> for Bytes {
     fn weight(&self, key: &Key, vector: &Arc<RoaringTreemap>) -> u64 {
-        let bitmap = u64::try_from(vector.serialized_size()).unwrap_or(u64::MAX);
-        let path = u64::try_from(key.path.as_ref().len()).unwrap_or(u64::MAX);
-        bitmap.saturating_add(path).saturating_add(ENTRY_BYTES)
+        weight(vector.serialized_size(), key)
     }
+}
+
+impl Weighter<LeftKey, Arc<LeftRows>> for Bytes {
+    fn weight(&self, key: &LeftKey, left: &Arc<LeftRows>) -> u64 {
+        weight(left.size(), &key.vector)
+    }
+}
+
+fn weight(value: usize, key: &Key) -> u64 {
+    let bytes = value.saturating_add(key.path.as_ref().len());
+    u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(ENTRY_BYTES)
 }
 
 impl std::fmt::Debug for DeletionVectors {
@@ -59,37 +81,64 @@ impl DeletionVectors {
     /// Bytes of vectors that a process keeps.
     pub(crate) const USUAL_BUDGET: u64 = 64 << 20;
 
-    /// Keeps at most `budget` bytes of vectors.
+    /// Keeps at most `budget` bytes of vectors and of what they leave.
     pub(crate) fn new(budget: u64) -> Self {
-        let items = usize::try_from(budget / USUAL_BYTES).unwrap_or(usize::MAX).clamp(16, 1 << 20);
-        let kept = Cache::with_weighter(items, budget, Bytes);
-        Self { kept }
+        let each = budget / 2;
+        let items = usize::try_from(each / USUAL_BYTES).unwrap_or(usize::MAX).clamp(16, 1 << 20);
+        Self {
+            kept: Cache::with_weighter(items, each, Bytes),
+            left: Cache::with_weighter(items, each, Bytes),
+        }
     }
 
-    /// A vector that stands in the log.
-    pub(crate) fn inline(
+    /// What a vector leaves of a file of `rows` rows; scattered only if `may_scatter`.
+    pub(crate) async fn left_rows(
         &self,
-        text: &str,
-        size: u32,
-        cardinality: u64,
-    ) -> Result<Arc<RoaringTreemap>, FormatError> {
-        counted(format::inline(text, size)?, cardinality).map(Arc::new)
+        vector: &PlacedVector,
+        rows: u64,
+        may_scatter: bool,
+    ) -> Result<Arc<LeftRows>, ReadError> {
+        let PlacedVector { place, size, cardinality } = vector;
+        match place {
+            VectorPlace::Inline(text) => {
+                let removed = inline(text, *size, *cardinality)?;
+                Ok(Arc::new(LeftRows::of(&removed, rows, may_scatter)?))
+            }
+            VectorPlace::File { store, path, offset } => {
+                let key = Key { store: store.name(), path: path.clone(), offset: *offset, size: *size };
+                let key = LeftKey { vector: key, cardinality: *cardinality, rows, may_scatter };
+                let make = async {
+                    let removed = self.read(vector).await?;
+                    Ok::<_, ReadError>(Arc::new(LeftRows::of(&removed, rows, may_scatter)?))
+                };
+                self.left.get_or_insert_async(&key, make).await
+            }
+        }
+    }
+
+    /// The rows of a vector.
+    pub(crate) async fn read(&self, vector: &PlacedVector) -> Result<Arc<RoaringTreemap>, ReadError> {
+        let PlacedVector { place, size, cardinality } = vector;
+        match place {
+            VectorPlace::Inline(text) => Ok(Arc::new(inline(text, *size, *cardinality)?)),
+            VectorPlace::File { store, path, offset } => {
+                let key = Key { store: store.name(), path: path.clone(), offset: *offset, size: *size };
+                self.stored(&store.objects, key, *cardinality).await
+            }
+        }
     }
 
     /// A vector in a file. Scans that ask at the same time share one read.
-    pub(crate) async fn stored(
+    async fn stored(
         &self,
-        (name, store): (&Arc<str>, &Arc<dyn ObjectStore>),
-        path: &Path,
-        offset: u64,
-        size: u32,
+        store: &dyn ObjectStore,
+        key: Key,
         cardinality: u64,
     ) -> Result<Arc<RoaringTreemap>, ReadError> {
-        let key = Key { store: Arc::clone(name), path: path.clone(), offset, size };
         let read = async {
-            let end = offset.saturating_add(format::framed_size(size));
-            let bytes = store.get_range(path, offset..end).await?;
-            Ok::<_, ReadError>(Arc::new(format::framed(&bytes, size)?))
+            let end = key.offset.saturating_add(format::framed_size(key.size));
+            let bytes = store.get_range(&key.path, key.offset..end).await?;
+            Ok::<_, ReadError>(Arc::new(format::framed(&bytes, key.size)?))
         };
         let vector = self.kept.get_or_insert_async(&key, read).await?;
         // Judged for each log entry, not once for the bytes.
@@ -100,6 +149,8 @@ impl DeletionVectors {
     }
 }
 
-fn counted(vector: RoaringTreemap, cardinality: u64) -> Result<RoaringTreemap, FormatError> {
+/// A vector that stands in the log.
+fn inline(text: &str, size: u32, cardinality: u64) -> Result<RoaringTreemap, FormatError> {
+    let vector = format::inline(text, size)?;
     if vector.len() == cardinality { Ok(vector) } else { Err(FormatError::Cardinality) }
 }

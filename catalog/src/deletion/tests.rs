@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use roaring::RoaringTreemap;
 
 use super::format::{self, FormatError};
-use super::{DeletionVector, Stored, row_selection};
+use super::selection::{LeftRows, row_selection};
+use super::{DeletionVector, Stored};
 use crate::error::LoadError;
 
 /// A vector with its frame, as it stands in a file.
@@ -81,7 +82,48 @@ fn rows_beyond_the_file_are_refused() {
     assert_eq!(row_selection(&removed, 9), Err(FormatError::Rows));
 }
 
+#[test]
+fn only_short_runs_become_bits() {
+    let every = |step: usize| (0..100_000).step_by(step).collect::<RoaringTreemap>();
+    let scattered = |removed: &RoaringTreemap, may| {
+        matches!(LeftRows::of(removed, 100_000, may).unwrap(), LeftRows::Scattered(_))
+    };
+    assert!(scattered(&every(20), true));
+    assert!(!scattered(&every(20), false));
+    assert!(!scattered(&every(1000), true));
+    assert!(!scattered(&(1_000..60_000).collect(), true));
+    assert!(!scattered(&RoaringTreemap::new(), true));
+    for may in [true, false] {
+        let beyond = LeftRows::of(&every(20), 99_000, may);
+        assert!(matches!(beyond, Err(FormatError::Rows)), "{beyond:?}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn bits_and_selections_leave_the_same_rows(
+        // Rows on both sides of the ends of a bitmap's containers and halves.
+        starts in proptest::collection::btree_set(0_u64..40, 0..30),
+        lengths in proptest::collection::vec(1_u64..9000, 30),
+        more in 0_u64..50,
+    ) {
+        let mut removed = RoaringTreemap::new();
+        for (start, length) in starts.iter().zip(&lengths) {
+            removed.insert_range(start * 8192..start * 8192 + length);
+        }
+        removed.extend((480_000..510_000).step_by(2));
+        let rows = removed.max().map_or(0, |last| last + 1) + more;
+        let selectors: Vec<RowSelector> = row_selection(&removed, rows).unwrap().into();
+        let runs: Vec<bool> =
+            selectors.iter().flat_map(|run| std::iter::repeat_n(!run.skip, run.row_count)).collect();
+        let bits = match LeftRows::of(&removed, rows, true).unwrap() {
+            LeftRows::Scattered(bits) => bits.iter().collect(),
+            LeftRows::Runs(_) => Vec::new(),
+        };
+        let expected: Vec<bool> = (0..rows).map(|row| !removed.contains(row)).collect();
+        prop_assert!(bits == expected && runs == expected);
+    }
+
     #[test]
     fn a_selection_covers_the_file_and_leaves_out_what_is_removed(
         removed in proptest::collection::btree_set(0_u64..200, 0..200),

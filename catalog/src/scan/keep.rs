@@ -15,47 +15,12 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use roaring::RoaringTreemap;
 
-use crate::deletion::FormatError;
-
-/// Rows of a run at and above which decoding by selection wins.
-const LONG_RUN: u64 = 32;
-
-/// The rows of a file that stay.
+/// The rows of a file that stay, a bit for each row.
 #[derive(Debug)]
-pub(super) struct KeptRows(BooleanBuffer);
+pub(super) struct KeptRows(pub(super) BooleanBuffer);
 
 impl KeptRows {
-    /// Those of a file of `rows` rows that `removed` leaves, if it scatters them; None where a selection is as good.
-    pub(super) fn of_scattered(removed: &RoaringTreemap, rows: u64) -> Result<Option<Self>, FormatError> {
-        if removed.max().is_some_and(|last| last >= rows) {
-            return Err(FormatError::Rows);
-        }
-        // A removed row has one run after it and one of its own, or is part of a longer one.
-        if removed.len().saturating_mul(2).saturating_mul(LONG_RUN) <= rows {
-            return Ok(None);
-        }
-        let mut runs = 1_u64;
-        let mut next = None;
-        for row in removed {
-            if next != Some(row) {
-                runs += 2;
-            }
-            next = Some(row + 1);
-        }
-        if runs.saturating_mul(LONG_RUN) <= rows {
-            return Ok(None);
-        }
-        let count = usize::try_from(rows).map_err(|_| FormatError::Rows)?;
-        let mut kept = BooleanBufferBuilder::new(count);
-        kept.append_n(count, true);
-        for row in removed {
-            kept.set_bit(usize::try_from(row).map_err(|_| FormatError::Rows)?, false);
-        }
-        Ok(Some(Self(kept.finish())))
-    }
-
     /// A batch whose last column numbers its rows, without that column and without the rows that do not stay.
     fn keep(&self, numbered: &RecordBatch) -> Result<RecordBatch> {
         let last = numbered.num_columns().checked_sub(1).ok_or_else(unnumbered)?;
@@ -180,8 +145,7 @@ mod tests {
 
     #[test]
     fn rows_go_by_their_numbers() {
-        let removed: RoaringTreemap = [1, 3, 4].into_iter().collect();
-        let kept = KeptRows::of_scattered(&removed, 8).unwrap().unwrap();
+        let kept = KeptRows((0..8).map(|row| ![1, 3, 4].contains(&row)).collect());
         assert_eq!(texts(&kept.keep(&numbered(&[0, 1, 2, 3])).unwrap()), ["row 0", "row 2"]);
         assert_eq!(texts(&kept.keep(&numbered(&[5, 6, 7])).unwrap()), ["row 5", "row 6", "row 7"]);
         // Row groups and pages that were skipped leave gaps.
@@ -190,17 +154,5 @@ mod tests {
         assert_eq!(texts(&kept.keep(&numbered(&[])).unwrap()), Vec::<String>::new());
         assert!(kept.keep(&numbered(&[7, 8])).is_err(), "a row that the file does not have");
         assert!(kept.keep(&numbered(&[-1])).is_err());
-    }
-
-    #[test]
-    fn long_runs_are_left_to_selections() {
-        let every = |step: usize| (0..100_000).step_by(step).collect::<RoaringTreemap>();
-        let scattered =
-            |removed: &RoaringTreemap| KeptRows::of_scattered(removed, 100_000).unwrap().is_some();
-        assert!(scattered(&every(20)));
-        assert!(!scattered(&every(1000)));
-        assert!(!scattered(&(1_000..60_000).collect()));
-        assert!(!scattered(&RoaringTreemap::new()));
-        assert!(KeptRows::of_scattered(&every(20), 99_000).is_err(), "rows that the file does not have");
     }
 }

@@ -6,16 +6,14 @@ use std::sync::Arc;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion_datasource::morsel::{MorselPlan, MorselPlanner, Morselizer};
-use object_store::path::Path;
-use roaring::RoaringTreemap;
 
 use super::keep::{KeepingPlanner, KeptRows};
-use crate::deletion::{DeletionVectors, ReadError, row_selection, selection_of};
+use super::reader::FoundObject;
+use crate::deletion::{DeletionVectors, LeftRows, PlacedVector, ReadError, selection_of};
 use crate::error::DataFileError;
-use crate::stores::Store;
 
 /// What a [`PartitionedFile`] carries when not all of its rows are wanted: those that `only` has (all,
 /// without it) and `without` has not.
@@ -25,39 +23,6 @@ pub(crate) struct ChosenRows {
     pub(crate) table: Arc<str>,
     pub(crate) only: Option<PlacedVector>,
     pub(crate) without: Option<PlacedVector>,
-}
-
-/// A deletion vector whose place is known.
-#[derive(Debug)]
-pub(crate) struct PlacedVector {
-    pub(crate) place: VectorPlace,
-    /// Bytes of the serialised bitmap, with its magic number.
-    pub(crate) size: u32,
-    /// Rows that it has.
-    pub(crate) cardinality: u64,
-}
-
-/// Where the bytes of a deletion vector are.
-#[derive(Debug)]
-pub(crate) enum VectorPlace {
-    /// Here, in base 85.
-    Inline(String),
-    /// At `offset` of a file of vectors.
-    File { store: Arc<Store>, path: Path, offset: u64 },
-}
-
-impl PlacedVector {
-    /// The rows of the vector.
-    pub(crate) async fn read(&self, vectors: &DeletionVectors) -> Result<Arc<RoaringTreemap>, ReadError> {
-        let Self { place, size, cardinality } = self;
-        match place {
-            VectorPlace::Inline(text) => Ok(vectors.inline(text, *size, *cardinality)?),
-            VectorPlace::File { store, path, offset } => {
-                let store = (&store.name(), &store.objects);
-                vectors.stored(store, path, *offset, *size, *cardinality).await
-            }
-        }
-    }
 }
 
 /// Opens files as the Parquet source does, those with a deletion vector without the rows it removes.
@@ -136,9 +101,8 @@ impl MorselPlanner for SelectRows {
 impl SelectRows {
     async fn select(self: Box<Self>) -> Result<Box<dyn MorselPlanner>> {
         let ChosenRows { table, only, without } = self.chosen.as_ref();
-        let only = self.read(table, only.as_ref()).await?;
-        let without = self.read(table, without.as_ref()).await?;
         let mut file = *self.file;
+        file.extensions.insert(FoundObject::default());
         // The log's row count is a claim; the selection has to fit the file.
         let mut reader = self.readers.create_reader(
             self.partition,
@@ -148,33 +112,44 @@ impl SelectRows {
         )?;
         let footer = reader.get_metadata(None).await?;
         let rows = u64::try_from(footer.file_metadata().num_rows()).unwrap_or(0);
-        if let (None, Some(without), Some(numbered)) = (&only, &without, &self.numbered) {
-            let kept = KeptRows::of_scattered(without, rows).map_err(|error| damaged(table, error))?;
-            if let Some(kept) = kept {
+        let left = match (only, without) {
+            (None, None) => return self.inner.plan_file(file),
+            (None, Some(without)) => {
+                let left = self.vectors.left_rows(without, rows, self.numbered.is_some()).await;
+                left.map_err(|error| damaged(table, error))?
+            }
+            (Some(only), without) => {
+                let read = async {
+                    let mut only = self.vectors.read(only).await?;
+                    if let Some(without) = without {
+                        only = Arc::new(only.as_ref() - self.vectors.read(without).await?.as_ref());
+                    }
+                    Ok::<_, ReadError>(selection_of(&only, rows)?)
+                };
+                let selection = read.await.map_err(|error| damaged(table, error))?;
+                Arc::new(LeftRows::Runs(selection))
+            }
+        };
+        match (left.as_ref(), &self.numbered) {
+            (LeftRows::Scattered(bits), Some(numbered)) => {
+                let kept = Arc::new(KeptRows(bits.clone()));
                 let inner = numbered.plan_file(file)?;
-                return Ok(Box::new(KeepingPlanner { inner, kept: Arc::new(kept) }));
+                Ok(Box::new(KeepingPlanner { inner, kept }))
+            }
+            (LeftRows::Runs(selection), _) => {
+                file.extensions.insert(ParquetRowSelection::new(selection.clone()));
+                self.inner.plan_file(file)
+            }
+            (LeftRows::Scattered(_), None) => {
+                Err(DataFusionError::Internal("scattered rows where none can be taken out".to_owned()))
             }
         }
-        let selection = match (only, without) {
-            (None, None) => return self.inner.plan_file(file),
-            (None, Some(without)) => row_selection(&without, rows),
-            (Some(only), None) => selection_of(&only, rows),
-            (Some(only), Some(without)) => selection_of(&(only.as_ref() - without.as_ref()), rows),
-        };
-        let selection = selection.map_err(|error| damaged(table, error))?;
-        file.extensions.insert(ParquetRowSelection::new(selection));
-        self.inner.plan_file(file)
-    }
-
-    async fn read(&self, table: &str, placed: Option<&PlacedVector>) -> Result<Option<Arc<RoaringTreemap>>> {
-        let Some(placed) = placed else { return Ok(None) };
-        placed.read(&self.vectors).await.map(Some).map_err(|error| damaged(table, error))
     }
 }
 
 fn damaged(
     table: &str,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> datafusion::error::DataFusionError {
-    datafusion::error::DataFusionError::External(Box::new(DataFileError::reported(table, source)))
+) -> DataFusionError {
+    DataFusionError::External(Box::new(DataFileError::reported(table, source)))
 }

@@ -16,10 +16,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use object_store::path::Path;
 
 use super::groups::file_groups;
-use super::open::{PlacedVector, VectorPlace};
 use super::reader::OtherStore;
 use super::source::{LakeFiles, LakeSource};
-use crate::deletion::{DeletionVector, Stored};
+use crate::deletion::{DeletionVector, PlacedVector, Stored, VectorPlace};
 use crate::error::{DataFileError, LoadError};
 use crate::places::FilePath;
 use crate::shape::FileColumns;

@@ -1,7 +1,7 @@
 //! Reading data files: cached footers, and no silent partial result.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
@@ -11,7 +11,7 @@ use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use object_store::ObjectStoreExt as _;
+use object_store::{ObjectMeta, ObjectStoreExt as _};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
@@ -51,6 +51,11 @@ impl LakeReaderFactory {
 /// What a [`PartitionedFile`] carries that lies in another store than its table.
 #[derive(Debug)]
 pub(crate) struct OtherStore(pub(crate) Arc<Store>);
+
+/// What a [`PartitionedFile`] carries that is opened more than once within a scan: what the first
+/// reader found at the store, for those after it.
+#[derive(Debug, Default)]
+pub(super) struct FoundObject(OnceLock<ObjectMeta>);
 
 impl ParquetFileReaderFactory for LakeReaderFactory {
     fn create_reader(
@@ -99,14 +104,25 @@ impl LakeReader {
         if self.reader.is_none() {
             let location = &self.file.object_meta.location;
             let Source { store, footers } = &self.source;
-            let object = store.objects.head(location).await.map_err(|error| damaged(&self.table, error))?;
+            let found = self.file.extensions.get_arc::<FoundObject>();
+            let object = match found.as_ref().and_then(|found| found.0.get()) {
+                Some(object) => object.clone(),
+                None => {
+                    let head = store.objects.head(location).await;
+                    head.map_err(|error| damaged(&self.table, error))?
+                }
+            };
             let expected = self.file.object_meta.size;
             if object.size != expected {
                 let text = format!("size {} where the log says {expected}", object.size);
                 return Err(damaged(&self.table, text));
             }
             self.file.object_meta.last_modified = object.last_modified;
-            let footers = FootersOfObject::new(footers, &store.url, object.e_tag.as_deref());
+            let tag = object.e_tag.clone();
+            if let Some(found) = found {
+                found.0.get_or_init(|| object);
+            }
+            let footers = FootersOfObject::new(footers, &store.url, tag.as_deref());
             let bounded = BoundedFile { store: Arc::clone(&store.objects), size: expected };
             let reader = CachedParquetFileReaderFactory::new(Arc::new(bounded), Arc::new(footers))
                 .create_reader(

@@ -8,8 +8,8 @@ use object_store::path::Path;
 use super::error::{ScanCodecError, missing};
 use super::message::{Chosen, File, Place, StoredVector, Vector, VectorAt};
 use super::places::ScanPlaces;
-use crate::deletion::MAX_VECTOR_SIZE;
-use crate::scan::open::{ChosenRows, PlacedVector, VectorPlace};
+use crate::deletion::{MAX_VECTOR_SIZE, PlacedVector, VectorPlace};
+use crate::scan::open::ChosenRows;
 use crate::scan::reader::OtherStore;
 
 /// Refuses what neither this nor the engine's form of a file has a place for.
