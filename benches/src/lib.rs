@@ -12,6 +12,7 @@
 //! `policies.yaml` and `views.sql` in `tpch/` say the same thing twice: once as policies, once by hand.
 
 pub mod answer;
+pub mod bytes;
 pub mod check;
 pub mod data;
 mod delta;
