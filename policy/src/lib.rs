@@ -18,6 +18,8 @@ mod key;
 mod mask;
 mod mask_rules;
 pub mod mutation;
+mod narrow;
+mod narrow;
 mod numbers;
 mod operators;
 mod pattern;

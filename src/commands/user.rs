@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use comfy_table::{ContentArrangement, Table, presets};
 use lakeward_policy::identity::{
-    self, EditError, NewUser, ScramVerifier, UserDirectory, UserRecord, check_attribute_key,
+    self, ActsFor, EditError, NewUser, ScramVerifier, UserDirectory, UserRecord, check_attribute_key,
     check_attribute_value, check_name,
 };
 use zeroize::Zeroizing;
@@ -276,6 +276,7 @@ mod tests {
             attributes: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
             enabled: true,
             expires: None,
+            end_users: ActsFor::Nobody,
         };
         let now = Utc::now();
         assert_eq!(row(&user, now), ["a", "-", "r, s", "k=v", "-", "active"]);
