@@ -19,7 +19,6 @@ mod mask;
 mod mask_rules;
 pub mod mutation;
 mod narrow;
-mod narrow;
 mod numbers;
 mod operators;
 mod pattern;

@@ -41,11 +41,8 @@ impl Acting {
     pub(crate) fn check_account(&self, coordinator: &Coordinator) -> Result<(), QueryError> {
         match coordinator.identity().principal(&self.account.user) {
             Ok(now) if now == *self.account => Ok(()),
-            Ok(_) => Err(QueryError::new(
-                SqlState::InvalidAuthorization,
-                "the account changed since login",
-            )
-            .with_hint("Connect again.")),
+            Ok(_) => Err(QueryError::new(SqlState::InvalidAuthorization, "the account changed since login")
+                .with_hint("Connect again.")),
             Err(_) => {
                 Err(QueryError::new(SqlState::InvalidAuthorization, "the account is not valid any more"))
             }

@@ -125,7 +125,16 @@ impl View {
         }
         let unverified = coordinator.metrics().unverified();
         let acting = acting.clone();
-        Ok(Self { key, lake, acting, visible, state, is_operator, unverified, plans: Mutex::new(HashMap::new()) })
+        Ok(Self {
+            key,
+            lake,
+            acting,
+            visible,
+            state,
+            is_operator,
+            unverified,
+            plans: Mutex::new(HashMap::new()),
+        })
     }
 
     /// A plan made earlier in this view for the same text.

@@ -6,7 +6,8 @@ use super::places::{Endpoint, Location, StorePrefix};
 use super::secret::SecretRef;
 use super::setting::settings;
 use super::values::{
-    Addressing, ConfigPath, Count, EncryptionKind, ListenAddress, LogFormat, LogLevel, Name, Period, Signing, Size,
+    Addressing, ConfigPath, Count, EncryptionKind, ListenAddress, LogFormat, LogLevel, Name, Period, Signing,
+    Size,
 };
 
 settings! {

@@ -69,7 +69,9 @@ pub enum EndUserError {
     #[error("the service accepts no end users")]
     NotAccepted,
     /// Not a token, or its claims are not as they should be.
-    #[error("it is not a JSON Web Token with `iss`, `aud`, `sub`, `exp` and, if wanted, `tenant`, `roles` and `attributes`")]
+    #[error(
+        "it is not a JSON Web Token with `iss`, `aud`, `sub`, `exp` and, if wanted, `tenant`, `roles` and `attributes`"
+    )]
     Malformed,
     /// A name in it is none.
     #[error("a name, role or attribute in it is not acceptable")]
