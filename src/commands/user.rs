@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use comfy_table::{ContentArrangement, Table, presets};
 use lakeward_policy::identity::{
-    self, ActsFor, EditError, NewUser, ScramVerifier, UserDirectory, UserRecord, check_attribute_key,
+    self, EditError, NewUser, ScramVerifier, UserDirectory, UserRecord, check_attribute_key,
     check_attribute_value, check_name,
 };
 use zeroize::Zeroizing;
@@ -254,6 +254,8 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use lakeward_policy::identity::ActsFor;
+
     use super::*;
 
     #[test]

@@ -82,7 +82,7 @@ def test_an_account_for_end_users_only(dashboards):
         assert "silver" in stella.execute("SHOW search_path").fetchone()[0]
         (schemas,) = stella.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'bronze'").fetchone()
         assert schemas == 0, "what the end user may not see is not there"
-        numbers = stella.execute("SELECT DISTINCT left(nhs_number, 6) FROM silver.patients").fetchall()
+        numbers = stella.execute("SELECT DISTINCT left(nhs_number, 6) FROM silver.patients WHERE nhs_number <> ''").fetchall()
         assert numbers == [("******",)], "the end user's masks"
         stella.execute("RESET lakeward.end_user")
         assert refused(stella, TENANTS).sqlstate == "28000"
