@@ -68,7 +68,27 @@ impl PolicyEngine {
 
     /// The policies in force as they concern `principal`.
     pub async fn resolve(&self, principal: &Arc<Principal>) -> Result<Arc<Resolved>, casbin::Error> {
+        self.resolve_in(&self.current(), principal).await
+    }
+
+    /// The policies in force as they concern `account` where it acts on behalf of `end_user`: what both
+    /// may see.
+    pub async fn resolve_on_behalf(
+        &self,
+        account: &Arc<Principal>,
+        end_user: &Arc<Principal>,
+    ) -> Result<Arc<Resolved>, casbin::Error> {
         let snapshot = self.current();
+        let account = self.resolve_in(&snapshot, account).await?;
+        let end_user = self.resolve_in(&snapshot, end_user).await?;
+        Ok(Arc::new(account.narrowed_by(end_user)))
+    }
+
+    async fn resolve_in(
+        &self,
+        snapshot: &Arc<PolicySnapshot>,
+        principal: &Arc<Principal>,
+    ) -> Result<Arc<Resolved>, casbin::Error> {
         let key = (snapshot.epoch(), Arc::clone(principal));
         if let Some(known) = self.resolved.get(&key) {
             return Ok(Arc::clone(&known));

@@ -18,6 +18,7 @@ mod key;
 mod mask;
 mod mask_rules;
 pub mod mutation;
+mod narrow;
 mod numbers;
 mod operators;
 mod pattern;

@@ -22,7 +22,9 @@ use crate::snapshot::{PolicySnapshot, RowFilter, this_year};
 pub struct Resolved {
     snapshot: Arc<PolicySnapshot>,
     principal: Arc<Principal>,
-    grants: GrantMap,
+    grants: Arc<GrantMap>,
+    /// Who is asked, too: only what both may see is seen.
+    end_user: Option<Arc<Resolved>>,
     /// By table name.
     decisions: DashMap<String, Decision>,
 }
@@ -39,7 +41,20 @@ struct Decision {
 
 impl Resolved {
     pub(crate) fn new(snapshot: Arc<PolicySnapshot>, principal: Arc<Principal>, grants: GrantMap) -> Self {
-        Self { snapshot, principal, grants, decisions: DashMap::new() }
+        let grants = Arc::new(grants);
+        Self { snapshot, principal, grants, end_user: None, decisions: DashMap::new() }
+    }
+
+    /// The same as far as `end_user` may see it, too. Both are of one snapshot.
+    #[must_use]
+    pub(crate) fn narrowed_by(&self, end_user: Arc<Self>) -> Self {
+        Self {
+            snapshot: Arc::clone(&self.snapshot),
+            principal: Arc::clone(&self.principal),
+            grants: Arc::clone(&self.grants),
+            end_user: Some(end_user),
+            decisions: DashMap::new(),
+        }
     }
 
     /// The snapshot behind it.
@@ -64,12 +79,15 @@ impl Resolved {
     #[must_use]
     pub fn may_see(&self, schema: &str, table: &str) -> bool {
         self.grants.allows(schema, table, Action::Describe)
+            && self.end_user.as_ref().is_none_or(|user| user.may_see(schema, table))
     }
 
     /// Whether the principal may read `schema.table`, whatever its columns are.
     #[must_use]
     pub fn may_read(&self, schema: &str, table: &str) -> bool {
-        self.may_see(schema, table) && self.grants.allows(schema, table, Action::Select)
+        self.may_see(schema, table)
+            && self.grants.allows(schema, table, Action::Select)
+            && self.end_user.as_ref().is_none_or(|user| user.may_read(schema, table))
     }
 
     /// The decision on one table.
@@ -101,7 +119,10 @@ impl Resolved {
         {
             return known.access.clone();
         }
-        let access = self.decide(table, columns, year);
+        let mut access = self.decide(table, columns, year);
+        if let Some(end_user) = &self.end_user {
+            access = access.narrowed_by(&end_user.access_in(table, year), columns);
+        }
         let columns = Arc::clone(columns);
         self.decisions.insert(name, Decision { columns, tags, year, access: access.clone() });
         access
@@ -152,7 +173,7 @@ impl Resolved {
             }
         }
         all.retain(|expr| !is_always_true(expr));
-        let mut recipe = Vec::new();
+        let mut recipe = BTreeMap::new();
         let masks = self.masks(table, columns, year, &mut recipe, &mut rules)?;
         let name = Arc::from(table.full_name());
         Ok(TablePolicy::new(name, columns, conjunction(all), nothing, masks, recipe, rules))
@@ -164,7 +185,7 @@ impl Resolved {
         table: &Securable,
         columns: &SchemaRef,
         year: i32,
-        recipe: &mut Vec<String>,
+        recipe: &mut BTreeMap<usize, Vec<String>>,
         rules: &mut Vec<String>,
     ) -> Result<BTreeMap<usize, Arc<dyn Mask>>, String> {
         let surroundings = self.snapshot.surroundings(year);
@@ -179,14 +200,15 @@ impl Resolved {
                     return Err(format!("two masks apply to column {name}"));
                 }
                 let key = rule.spec.key().and_then(|name| surroundings.keys.get(name));
-                recipe.push(rule.recipe(&name, key.map(Arc::as_ref), year));
+                let words = rule.recipe(&name, key.map(Arc::as_ref), year);
+                recipe.entry(part.column).or_default().push(words);
                 rules.push(format!("mask {} on {name}", rule.name));
                 by_column.entry(part.column).or_default().push(mask);
                 masked.push(part);
             }
         }
         // The order of records in the files changes nothing of what is shown.
-        recipe.sort_unstable();
+        recipe.values_mut().for_each(|words| words.sort_unstable());
         Ok(by_column
             .into_iter()
             .filter_map(|(column, masks)| Some((column, mask::combine(masks)?)))

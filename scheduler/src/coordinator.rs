@@ -11,7 +11,8 @@ use lakeward_policy::identity::IdentityStore;
 use lakeward_policy::{PolicyEngine, Principal, Reload};
 use prometheus::Registry;
 
-use crate::audit::{Actor, AuditLog, Client, Login, PolicyReload};
+use crate::acting::Acting;
+use crate::audit::{Actor, AuditLog, AuditedEndUser, Client, Login, PolicyReload};
 use crate::error::{QueryError, SqlState};
 pub use crate::governed::securables;
 use crate::metrics::Metrics;
@@ -196,6 +197,7 @@ pub(crate) fn audited(client: &ClientInfo) -> Client {
     Client { address: client.peer, application: client.application.clone(), protocol: client.protocol.word() }
 }
 
-pub(crate) fn actor(principal: &Principal) -> Actor {
-    Actor::from(principal)
+pub(crate) fn actor(acting: &Acting) -> Actor {
+    let end_user = acting.end_user.as_ref().map(|user| AuditedEndUser::of(&user.issuer, &user.principal));
+    Actor { end_user, ..Actor::from(acting.account.as_ref()) }
 }

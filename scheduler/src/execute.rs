@@ -18,7 +18,7 @@ use crate::plan::{Planned, Runnable};
 use crate::registry::{QueryEntry, StatementId};
 use crate::result::QueryStream;
 use crate::run::{GovernedRows, Recheck, Running, StopHandle, timed_out};
-use crate::session::{Outcome, Session, check_account};
+use crate::session::{Outcome, Session};
 use crate::size::size_of_values;
 use crate::statement::{Kind, Statement};
 use crate::view::View;
@@ -38,7 +38,7 @@ pub(crate) async fn run(
     session.register(stop.clone());
     let coordinator = Arc::clone(&session.coordinator);
     let entry = coordinator.registry().start(
-        &session.principal.user,
+        &view.acting,
         session.id(),
         &session.client.application,
         statement.text(),
@@ -160,7 +160,7 @@ async fn intent(
     let record = Intent {
         statement_id: id.to_string(),
         session_id: session.id().to_owned(),
-        actor: actor(&session.principal),
+        actor: actor(&view.acting),
         client: audited(&session.client),
         text: statement.text().to_owned(),
         kind: if matches!(*statement.kind, Kind::Explain { .. }) { "EXPLAIN" } else { "SELECT" }.to_owned(),
@@ -206,22 +206,27 @@ fn is_personal(catalog: &CatalogSnapshot, scan: &GovernedScan) -> bool {
 /// While rows stream: is the account still valid, do the same policies still apply?
 fn recheck(session: &Session, view: &Arc<View>, runnable: &Runnable) -> Recheck {
     let coordinator = Arc::clone(&session.coordinator);
-    let principal = Arc::clone(&session.principal);
+    let session_acts = session.shared_acting();
     let view = Arc::clone(view);
     let tables: Arc<[String]> = runnable.verified.scans.iter().map(|scan| scan.table.clone()).collect();
     Arc::new(move || {
-        let (coordinator, principal) = (Arc::clone(&coordinator), Arc::clone(&principal));
+        let coordinator = Arc::clone(&coordinator);
+        let turn = session_acts.lock().turn;
         let (view, tables) = (Arc::clone(&view), Arc::clone(&tables));
         Box::pin(async move {
-            check_account(&coordinator, &principal)?;
-            still_allowed(&coordinator, &principal, &view, &tables).await
+            // A pooled connection that was given to the next end user has no rows of the one before.
+            if turn != view.acting.turn {
+                let text = "the session acts for another end user than when the statement began";
+                return Err(QueryError::new(SqlState::QueryCanceled, text));
+            }
+            view.acting.check_account(&coordinator)?;
+            still_allowed(&coordinator, &view, &tables).await
         })
     })
 }
 
 async fn still_allowed(
     coordinator: &Arc<Coordinator>,
-    principal: &Arc<lakeward_policy::Principal>,
     view: &View,
     tables: &[String],
 ) -> Result<(), QueryError> {
@@ -229,7 +234,7 @@ async fn still_allowed(
         QueryError::new(SqlState::QueryCanceled, "the policies changed while the statement ran")
             .with_hint("Run it again.")
     };
-    let resolved = coordinator.policies().resolve(principal).await.map_err(|_| moved())?;
+    let resolved = view.acting.lake(coordinator).await?.resolved;
     if resolved.snapshot().epoch() == view.key.epoch {
         return Ok(());
     }
@@ -257,7 +262,7 @@ fn denial(session: &Session, id: StatementId, text: &str, error: &QueryError, re
     session.coordinator.audit().denied(Denied {
         statement_id: id.to_string(),
         session_id: session.id().to_owned(),
-        actor: actor(&session.principal),
+        actor: actor(&session.acting()),
         client: audited(&session.client),
         text: text.to_owned(),
         sqlstate: error.state.code().to_owned(),

@@ -5,6 +5,7 @@
 //! plans it against the principal's governed catalog, verifies the plan, writes down the intent and
 //! only then streams rows.
 
+mod acting;
 pub mod audit;
 mod bounded;
 pub mod coordinator;

@@ -16,6 +16,7 @@ use lakeward_policy::{Access, PostgresNumbers, PostgresOperators};
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 
+use crate::acting::Acting;
 use crate::coordinator::Coordinator;
 use crate::error::{QueryError, SqlState};
 use crate::failure;
@@ -37,12 +38,15 @@ pub(crate) struct ViewKey {
     pub(crate) epoch: u64,
     pub(crate) generation: u64,
     pub(crate) settings: u64,
+    pub(crate) turn: u64,
 }
 
 /// A principal's governed catalog with everything to plan on it.
 pub(crate) struct View {
     pub(crate) key: ViewKey,
     pub(crate) lake: GovernedLake,
+    /// Whom it was made for.
+    pub(crate) acting: Acting,
     pub(crate) visible: Arc<VisibleCatalog>,
     pub(crate) state: SessionState,
     /// May see physical plans, other people's queries and policies, by a grant on `system.plans`.
@@ -62,6 +66,7 @@ impl View {
     pub(crate) fn new(
         coordinator: &Arc<Coordinator>,
         lake: GovernedLake,
+        acting: &Acting,
         settings: &Arc<Mutex<Settings>>,
     ) -> Result<Self, QueryError> {
         let (generation, time_zone, search_path) = {
@@ -72,13 +77,14 @@ impl View {
             epoch: lake.resolved.snapshot().epoch(),
             generation: lake.catalog.generation,
             settings: generation,
+            turn: acting.turn,
         };
         let options = coordinator.options();
         let is_operator = lake.resolved.may_read("system", "plans");
         let visible = Arc::new(visible_catalog(&options.database, &lake));
 
         let mut schemas: Vec<(String, Arc<dyn SchemaProvider>)> = pg_catalog::schema_providers(&visible);
-        schemas.push(("system".to_owned(), system::schema(coordinator, &lake)));
+        schemas.push(("system".to_owned(), system::schema(coordinator, &lake, acting)));
         // PostgreSQL looks in pg_catalog first, whatever the path says.
         let mut path = vec!["pg_catalog".to_owned()];
         path.extend(search_path);
@@ -118,7 +124,17 @@ impl View {
             })?;
         }
         let unverified = coordinator.metrics().unverified();
-        Ok(Self { key, lake, visible, state, is_operator, unverified, plans: Mutex::new(HashMap::new()) })
+        let acting = acting.clone();
+        Ok(Self {
+            key,
+            lake,
+            acting,
+            visible,
+            state,
+            is_operator,
+            unverified,
+            plans: Mutex::new(HashMap::new()),
+        })
     }
 
     /// A plan made earlier in this view for the same text.

@@ -118,6 +118,9 @@ impl Config {
             problems.extend(file_problem(&tls.key, "a private key"));
         }
         problems.extend(file_problem(&self.identity.users, "the users file"));
+        for issuer in self.identity.issuers.values() {
+            problems.extend(file_problem(&issuer.public_key, "a public key"));
+        }
         for file in &self.policy.files {
             problems.extend(file_problem(file, "a policy file"));
         }

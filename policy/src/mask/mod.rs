@@ -60,6 +60,11 @@ impl Mask for NullMask {
     }
 }
 
+/// The mask that shows nothing, for columns of any type.
+pub(crate) fn hidden() -> Arc<dyn Mask> {
+    Arc::new(NullMask)
+}
+
 /// What masks need beyond their own arguments.
 pub(crate) struct Surroundings<'a> {
     /// The keys that are declared, by name.

@@ -14,6 +14,7 @@ mod mask_numbers;
 mod mask_parts;
 mod mask_properties;
 mod masks;
+mod narrow;
 mod presets;
 mod verifier;
 

@@ -20,6 +20,31 @@ pub struct Actor {
     pub tenant: Option<String>,
     /// Roles as assigned.
     pub roles: Vec<String>,
+    /// On whose behalf, where a token named somebody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_user: Option<AuditedEndUser>,
+}
+
+/// An end user, as a token named them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuditedEndUser {
+    /// Who vouches for them.
+    pub issuer: String,
+    /// Subject of the token.
+    pub user: String,
+    /// Tenant.
+    pub tenant: Option<String>,
+    /// Roles that the token claims.
+    pub roles: Vec<String>,
+}
+
+impl AuditedEndUser {
+    /// `principal`, for whom `issuer` vouches.
+    #[must_use]
+    pub fn of(issuer: &str, principal: &Principal) -> Self {
+        let Actor { user, tenant, roles, .. } = principal.into();
+        Self { issuer: issuer.to_owned(), user, tenant, roles }
+    }
 }
 
 impl From<&Principal> for Actor {
@@ -28,6 +53,7 @@ impl From<&Principal> for Actor {
             user: principal.user.clone(),
             tenant: principal.tenant.clone(),
             roles: principal.roles.iter().cloned().collect(),
+            end_user: None,
         }
     }
 }
