@@ -413,10 +413,10 @@ impl Parser<'_> {
             let mut positional = parameters.iter();
             loop {
                 let here = self.at;
-                let named = match self.piece.tokens.get(self.at + 1).map(|at| &at.token) {
-                    Some(Token::RArrow | Token::Assignment) => true,
-                    _ => false,
-                };
+                let named = matches!(
+                    self.piece.tokens.get(self.at + 1).map(|at| &at.token),
+                    Some(Token::RArrow | Token::Assignment)
+                );
                 let name = if named {
                     let name = self.name()?;
                     self.at += 1;

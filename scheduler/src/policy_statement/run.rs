@@ -49,10 +49,12 @@ pub(crate) async fn run(
     if matches!(policy, PolicyStatement::Change { .. })
         && session.transaction_status() != TransactionStatus::Idle
     {
-        return Err(QueryError::new(
+        let error = QueryError::new(
             SqlState::ActiveTransaction,
             format!("{} cannot run inside a transaction block", policy.tag()),
-        ));
+        );
+        session.denied(statement.text(), &error, "inside a transaction block");
+        return Err(error);
     }
     let coordinator = Arc::clone(&session.coordinator);
     let entry = coordinator.registry().start(

@@ -151,7 +151,7 @@ fn from_audit(lake: &PolicyLake) -> anyhow::Result<Vec<Statement>> {
         };
         match (user, text) {
             (Some(user), Some(query)) => {
-                known.insert(Statement { user: user.to_owned(), query });
+                known.insert(Statement { user: user.to_owned(), query: query.to_string() });
             }
             _ => closed += 1,
         }
