@@ -18,7 +18,7 @@ def test_psql_shows_the_command_tags(own_server):
         CREATE ROW POLICY cheap ON silver.patients TO analyst USING (sex = 'female');
         ALTER ROW POLICY cheap USING (sex = 'male');
         DROP ROW POLICY cheap;
-        CREATE MASKING POLICY towns ON TAG pii.place TO analyst USING null();
+        CREATE MASKING POLICY towns ON TAG pii.place TO analyst EXCEPT data_scientist, steward USING null();
         DROP MASKING POLICY towns;
         GRANT SELECT ON silver.patients TO partner;
         DENY SELECT ON silver.patients TO partner;
