@@ -30,6 +30,17 @@ impl Audience {
         reachable(self) && reachable(other)
     }
 
+    /// In words: `to analyst except steward`.
+    pub(crate) fn describe(&self) -> String {
+        let list = |roles: &BTreeSet<String>| roles.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let to = match &self.to {
+            None => "everyone".to_owned(),
+            Some(to) if to.is_empty() => "nobody".to_owned(),
+            Some(to) => format!("to {}", list(to)),
+        };
+        if self.except.is_empty() { to } else { format!("{to} except {}", list(&self.except)) }
+    }
+
     /// Every role that is named.
     pub(crate) fn roles(&self) -> impl Iterator<Item = &String> {
         self.to.iter().flatten().chain(&self.except)

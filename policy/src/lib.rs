@@ -8,6 +8,7 @@
 mod access;
 mod audience;
 mod barrier;
+pub mod change;
 mod compact;
 pub mod document;
 mod engine;

@@ -12,10 +12,13 @@ use crate::access::{Access, TablePolicy};
 use crate::grants::GrantMap;
 use crate::mask::{self, Mask};
 use crate::mask_rules::MaskedPart;
-use crate::records::{Action, FilterKind};
+use crate::records::{Action, Effect, FilterKind};
 use crate::row_filter::{BoundFilter, is_always_true};
 use crate::securable::Securable;
 use crate::snapshot::{PolicySnapshot, RowFilter, this_year};
+
+/// What holds the right to change policies; no table.
+const POLICY_CHANGES: &str = "system.policy_changes";
 
 /// The policies of one epoch as they concern one principal; decisions are made once per table.
 #[derive(Debug)]
@@ -88,6 +91,23 @@ impl Resolved {
         self.may_see(schema, table)
             && self.grants.allows(schema, table, Action::Select)
             && self.end_user.as_ref().is_none_or(|user| user.may_read(schema, table))
+    }
+
+    /// Whether the principal may change policies: `select` on the object of that very name. A pattern
+    /// that happens to match it gives nothing, so that nobody who may read much may decide who else does.
+    #[must_use]
+    pub fn may_change_policies(&self) -> bool {
+        let tenant = self.principal.tenant.as_deref();
+        let named = self.snapshot.grants.iter().any(|grant| {
+            grant.object.value == POLICY_CHANGES
+                && (grant.action, grant.effect) == (Action::Select, Effect::Allow)
+                && self.grants.roles.contains(&grant.role.value)
+                && (grant.tenant == "*" || Some(grant.tenant.as_str()) == tenant)
+        });
+        // Denials may be patterns.
+        named
+            && POLICY_CHANGES.split_once('.').is_some_and(|(schema, name)| self.may_read(schema, name))
+            && self.end_user.as_ref().is_none_or(|user| user.may_change_policies())
     }
 
     /// The decision on one table.

@@ -17,7 +17,7 @@ use crate::mask::{self, MaskKey, Surroundings};
 use crate::mask_rules::{self, MaskRule, MaskedPart};
 use crate::pattern::{ObjectPattern, unknown};
 use crate::presets;
-use crate::records::{FilterKind, GrantRecord, RoleRecord, at, parse};
+use crate::records::{Effect, FilterKind, GrantRecord, RoleRecord, at, parse};
 use crate::resolved::Resolved;
 use crate::row_filter::RowFilterTemplate;
 use crate::securable::Securable;
@@ -40,6 +40,8 @@ pub(crate) struct RowFilter {
 pub struct PolicySnapshot {
     epoch: u64,
     digest: String,
+    /// Digest of the files alone, without keys and presets.
+    texts: String,
     roles: Vec<RoleRecord>,
     pub(crate) grants: Vec<GrantRecord>,
     /// Where each grant is written: file, line, column.
@@ -63,6 +65,7 @@ impl PolicySnapshot {
         Self {
             epoch,
             digest: digest(std::iter::empty(), std::iter::empty()),
+            texts: digest(std::iter::empty(), std::iter::empty()),
             roles: Vec::new(),
             grants: Vec::new(),
             grant_places: Vec::new(),
@@ -73,7 +76,13 @@ impl PolicySnapshot {
     }
 
     /// Loads and checks policy files against the tables there are. Reads files: not for async tasks.
+    /// Files without grants, and no files, deny everything to everyone.
     pub fn load(paths: &[PathBuf], tables: &[Securable], epoch: u64) -> Result<Self, Diagnostics> {
+        Self::from_texts(&Self::read(paths)?, tables, epoch)
+    }
+
+    /// The texts of policy files that stay as they are.
+    pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<(&Path, String)>, Diagnostics> {
         let texts = read(paths)?;
         // A new file beside an old one may say what neither set does: grants without their filters.
         if read(paths)? != texts {
@@ -83,11 +92,15 @@ impl PolicySnapshot {
                 "the policy files are being written; read again when they stay",
             ));
         }
-        Self::from_texts(&texts, tables, epoch)
+        Ok(texts)
     }
 
     /// The same from texts already read.
-    fn from_texts(texts: &[(&Path, String)], tables: &[Securable], epoch: u64) -> Result<Self, Diagnostics> {
+    pub(crate) fn from_texts(
+        texts: &[(&Path, String)],
+        tables: &[Securable],
+        epoch: u64,
+    ) -> Result<Self, Diagnostics> {
         let mut problems = Vec::new();
         let mut snapshot = Self::deny_all(epoch);
         let (mut names, mut presets) = (BTreeSet::new(), Vec::new());
@@ -196,17 +209,12 @@ impl PolicySnapshot {
         let named = presets.iter().filter_map(|(_, record)| presets::text(&record.name.value));
         let keys = snapshot.keys.values().map(|key| key.fingerprint());
         snapshot.digest = digest(own.chain(named), keys);
+        snapshot.texts = texts_digest(texts);
         problems.extend(snapshot.unknown_roles());
         problems.extend(tables.iter().flat_map(|table| snapshot.check(table)));
         // The rules of one preset have one place and may have one mistake in common.
         let mut said = BTreeSet::new();
         problems.retain(|problem| said.insert(problem.to_string()));
-        if problems.is_empty() && snapshot.grants.is_empty() {
-            let file = texts.first().map_or(Path::new("policies"), |(path, _)| path);
-            problems.extend(
-                Diagnostics::file(file, "no grants at all: nobody would see anything; expected `grants`").0,
-            );
-        }
         if problems.is_empty() { Ok(snapshot) } else { Err(Diagnostics(problems)) }
     }
 
@@ -291,24 +299,55 @@ impl PolicySnapshot {
         &self.digest
     }
 
+    /// Whether anybody may see anything.
+    #[must_use]
+    pub fn grants_anything(&self) -> bool {
+        self.grants.iter().any(|grant| grant.effect == Effect::Allow)
+    }
+
+    /// Whether it was loaded from exactly these texts.
+    pub(crate) fn is_of(&self, texts: &[(&Path, String)]) -> bool {
+        self.texts == texts_digest(texts)
+    }
+
     /// One line per rule, for operators: kind, name or role, object, what it does.
     #[must_use]
     pub fn describe(&self) -> Vec<RuleDescription> {
+        self.describe_some(None)
+    }
+
+    /// Those of the rules that concern `table`, whoever asks.
+    #[must_use]
+    pub fn describe_on(&self, table: &Securable) -> Vec<RuleDescription> {
+        self.describe_some(Some(table))
+    }
+
+    fn describe_some(&self, table: Option<&Securable>) -> Vec<RuleDescription> {
         let mut rules = Vec::new();
-        for grant in &self.grants {
+        for (grant, place) in self.grants.iter().zip(&self.grant_places) {
+            let concerns = |table: &Securable| {
+                let pattern = grant.object.value.parse::<ObjectPattern>();
+                pattern.is_ok_and(|pattern| pattern.matches(&table.schema, &table.table))
+            };
+            if !table.is_none_or(concerns) {
+                continue;
+            }
             rules.push(RuleDescription {
                 kind: "grant",
                 name: grant.role.value.clone(),
                 object: grant.object.value.clone(),
+                audience: format!("to {}", grant.role.value),
                 definition: format!(
                     "{} {} in tenant {}",
                     grant.effect.word(),
                     grant.action.word(),
                     grant.tenant
                 ),
+                place: place.clone(),
             });
         }
-        for filter in &self.row_filters {
+        let concerned = |filter: &&RowFilter| table.is_none_or(|table| filter.concerns(table));
+        for filter in self.row_filters.iter().filter(concerned) {
             let object = filter
                 .on
                 .iter()
@@ -318,15 +357,26 @@ impl PolicySnapshot {
                 kind: "row filter",
                 name: filter.name.clone(),
                 object: object.collect::<Vec<_>>().join(", "),
+                audience: filter.audience.describe(),
                 definition: format!("{}: {}", filter.kind.word(), filter.template.text()),
+                place: place_of(&filter.place),
             });
         }
-        for mask in &self.masks {
+        let concerned = |mask: &&MaskRule| {
+            table.is_none_or(|table| match &table.columns {
+                // What cannot be located concerns the table all the more: it shows no rows.
+                Some(columns) => !mask.parts(table, columns).is_ok_and(|parts| parts.is_empty()),
+                None => true,
+            })
+        };
+        for mask in self.masks.iter().filter(concerned) {
             rules.push(RuleDescription {
                 kind: "mask",
                 name: mask.name.clone(),
                 object: mask.target.to_string(),
+                audience: mask.audience.describe(),
                 definition: mask.spec.describe(),
+                place: place_of(&mask.place),
             });
         }
         rules
@@ -351,8 +401,12 @@ pub struct RuleDescription {
     pub name: String,
     /// What it applies to.
     pub object: String,
+    /// Whom it concerns, in words.
+    pub audience: String,
     /// What it does.
     pub definition: String,
+    /// Where it is written: `file:line:column`.
+    pub place: String,
 }
 
 /// The calendar year, UTC.
@@ -368,6 +422,10 @@ fn read(paths: &[PathBuf]) -> Result<Vec<(&Path, String)>, Diagnostics> {
             Err(error) => Err(Diagnostics::file(path, format!("cannot be read: {error}"))),
         })
         .collect()
+}
+
+fn texts_digest(texts: &[(&Path, String)]) -> String {
+    digest(texts.iter().map(|(_, text)| text.as_str()), std::iter::empty())
 }
 
 fn digest<'a>(texts: impl Iterator<Item = &'a str>, keys: impl Iterator<Item = [u8; 32]>) -> String {

@@ -154,6 +154,11 @@ impl Coordinator {
         self.policies.current().epoch()
     }
 
+    /// Whether the policies in force let anybody see anything.
+    pub fn grants_anything(&self) -> bool {
+        self.policies.current().grants_anything()
+    }
+
     /// Name of the one database.
     pub fn database(&self) -> &str {
         &self.options.database

@@ -95,6 +95,12 @@ impl Planned {
         Ok(Self { view: view.key, plan, parameter_types, schema: Arc::new(Schema::new(fields)) })
     }
 
+    /// Optimised with its parameters open and verified: what it would read, whatever they will be.
+    pub(crate) fn rehearsed(&self, view: &View) -> Result<Verified, QueryError> {
+        let logical = view.state.optimize(&self.plan).map_err(|error| failure::planning(&error))?;
+        verify(view, verify_logical(&logical, &is_system_table))
+    }
+
     /// Binds parameters, optimises, plans physically; verified before and after.
     pub(crate) async fn runnable(
         &self,

@@ -21,6 +21,7 @@ use crate::error::{QueryError, SqlState};
 use crate::execute;
 use crate::explain;
 use crate::plan::Planned;
+use crate::policy_statement;
 use crate::result::QueryStream;
 use crate::run::{Stop, StopHandle, timed_out};
 use crate::settings::Settings;
@@ -248,6 +249,7 @@ impl Session {
             }
             Kind::Explain { .. } => (Some(self.planned(statement, declared).await?), Some(explain::schema())),
             Kind::Show(name) => (None, Some(show_schema(name.as_deref()))),
+            Kind::Policy(policy) => (None, policy.schema()),
             _ => (None, None),
         };
         Ok(Prepared { statement: statement.clone(), planned, declared: declared.to_vec(), schema })
@@ -326,6 +328,7 @@ impl Session {
                 self.act_for(None).await?;
                 done("RESET")
             }
+            Kind::Policy(policy) => policy_statement::run(self, &prepared.statement, policy).await?,
             Kind::Set { name, value } => Outcome::Done {
                 tag: "SET".to_owned(),
                 reported: self.settings.lock().set(name, value.as_deref())?,

@@ -89,12 +89,10 @@ pub(super) fn across(config: &Config, file: &Arc<Path>) -> Vec<Diagnostic> {
             )));
         }
     }
-    if config.policy.files.is_empty() {
-        problems.push(
-            whole_file.complain(
-                "`policy.files`: expected at least one file; without policies nobody sees anything",
-            ),
-        );
+    if let Some(managed) = &config.policy.managed
+        && !config.policy.files.iter().any(|file| file.path == managed.path)
+    {
+        problems.push(managed.origin.complain("`policy.managed`: expected one of `policy.files`"));
     }
     problems
 }

@@ -296,8 +296,11 @@ settings! {
     /// Who sees what.
     pub struct Policy {
         /// Policy files: grants, row filters, masks. Read again when they change; where one is wrong, all
-        /// stay as they were.
-        files: Vec<ConfigPath> = required "[policies.yaml]";
+        /// stay as they were. Without any, nobody sees anything.
+        files: Vec<ConfigPath> = default "[]";
+        /// The one of `files` that statements change (CREATE ROW POLICY, GRANT ...). Without it they are
+        /// refused. The service must be able to write the file and its folder.
+        managed: Option<ConfigPath> = optional "policies.yaml";
     }
 }
 

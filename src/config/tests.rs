@@ -116,8 +116,16 @@ fn missing_keys_name_an_example() {
         ),
         "{found}"
     );
-    assert!(found.contains("`policy.files`: missing"), "{found}");
+    assert!(!found.contains("`policy"), "without policies nobody sees anything: {found}");
     assert!(found.contains("`audit.key`: missing"), "{found}");
+}
+
+#[test]
+fn the_managed_policy_file_is_one_of_the_files() {
+    let text = format!("{MINIMAL}listen: {{}}\n")
+        .replace("files: [policies.yaml]", "files: [policies.yaml]\n  managed: other.yaml");
+    assert!(text.contains("managed"), "{text}");
+    assert!(complaint(&text).contains("`policy.managed`: expected one of `policy.files`"));
 }
 
 #[test]

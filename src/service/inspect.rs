@@ -84,6 +84,10 @@ pub async fn policies(config: &Config) -> Result<String, Diagnostics> {
         .iter()
         .map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" }))
         .collect();
+    if !engine.current().grants_anything() {
+        let _ = writeln!(summary, "NO POLICIES: nothing is granted to anybody, so nobody sees any table");
+    }
+    let kinds = if kinds.is_empty() { vec!["none".to_owned()] } else { kinds };
     let _ = write!(summary, "policies: {} in {} file(s)", kinds.join(", "), config.policy.files.len());
     Ok(summary)
 }

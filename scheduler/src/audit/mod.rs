@@ -25,7 +25,8 @@ mod tests;
 
 pub use log::{AuditError, AuditLog, AuditOptions, Durability};
 pub use record::{
-    Actor, AuditedEndUser, AuditedTable, Client, Denied, End, Intent, Login, Outcome, PolicyReload,
+    Actor, AuditedEndUser, AuditedTable, Client, Denied, End, Intent, Login, Outcome, PolicyChanged,
+    PolicyReload,
 };
 pub use seal::{AuditKey, SealedText, SignedHead};
 pub use verify::{Entry, Head, Problem, Report, read, verify};

@@ -185,6 +185,21 @@ pub struct PolicyReload {
     pub accepted: bool,
 }
 
+/// A statement changed policies, or was to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyChanged {
+    /// Statement, as in its intent, which has its text.
+    pub statement_id: String,
+    /// Who.
+    pub actor: Actor,
+    /// Digest of the policies before, in hex.
+    pub old_digest: String,
+    /// Digest of those in force now; None where nothing was changed.
+    pub new_digest: Option<String>,
+    /// Why nothing was changed: the SQLSTATE that was answered.
+    pub sqlstate: Option<String>,
+}
+
 /// One line of the log without its place in the chain.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -214,6 +229,7 @@ pub(super) enum Record {
     },
     Login(Login),
     PolicyReload(PolicyReload),
+    PolicyChanged(PolicyChanged),
     Started {
         version: &'static str,
         process: u32,

@@ -24,6 +24,7 @@ grants:
   - { role: steward, object: \"*.*\", action: select }
   - { role: operator, object: \"*.*\", action: describe }
   - { role: operator, object: system.*, action: select }
+  - { role: operator, object: system.policy_changes, action: select }
 row_filters:
   - { name: own, on: [silver.*], to: [analyst], using: tenant_id = principal.tenant }
 masks:
@@ -134,7 +135,8 @@ impl Lake {
         })
         .await
         .unwrap();
-        let policies = load_policies(vec![root.join("policies.yaml")], &catalog).unwrap();
+        let file = root.join("policies.yaml");
+        let policies = load_policies(vec![file.clone()], &catalog).unwrap().managing(file);
         let runtime = build_runtime(
             &RuntimeOptions {
                 memory_limit: 256 << 20,

@@ -38,7 +38,7 @@ pub(super) async fn between(config: &Path, old: &Path, new: &Path) -> anyhow::Re
 }
 
 /// The policy files that a path stands for.
-fn files(lake: &PolicyLake, path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn files(lake: &PolicyLake, path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
     }
@@ -55,7 +55,8 @@ fn files(lake: &PolicyLake, path: &Path) -> anyhow::Result<Vec<PathBuf>> {
         .collect()
 }
 
-fn changes(was: &Explanation, is: &Explanation) -> Vec<String> {
+/// What `is` has that `was` has not, and the other way round: `+` where more is seen, `-` where less.
+pub(super) fn changes(was: &Explanation, is: &Explanation) -> Vec<String> {
     let mut changes = Vec::new();
     if was.right != is.right {
         let sign = if is.right > was.right { '+' } else { '-' };

@@ -2,6 +2,7 @@
 
 mod cases;
 mod diff;
+mod dry_run;
 mod lake;
 mod matrix;
 
@@ -86,6 +87,27 @@ enum Action {
         #[command(flatten)]
         from: From,
     },
+    /// What a draft would change for statements that people ran
+    #[command(after_help = "Examples:\n  \
+        lakeward policy dry-run --draft policies.new.yaml --statements audit\n  \
+        lakeward policy dry-run --draft branch/policies/ --statements recorded.yaml\n\n\
+        A file of statements:\n\n  \
+        version: 1\n  \
+        statements:\n    \
+        - { user: alice, query: SELECT count(*) FROM silver.patients }\n\n\
+        `audit` takes them from the audit trail, each once for each who ran it. Every statement is planned\n\
+        under the policies as they are and under the draft, and not run: what would be denied or allowed,\n\
+        and which row filters and masks would be others. Exit code 1 if any would.")]
+    DryRun {
+        /// A policy file, or a folder that has all files of `policy.files` under their own names
+        #[arg(long, value_name = "FILE_OR_DIR")]
+        draft: PathBuf,
+        /// A file of statements, or `audit`
+        #[arg(long, value_name = "FILE|audit")]
+        statements: PathBuf,
+        #[command(flatten)]
+        from: From,
+    },
     /// Run cases: what somebody must see, and must not
     #[command(after_help = "A file of cases:\n\n  \
         version: 1\n  \
@@ -131,6 +153,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             println!("{text}");
             Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Action::DryRun { draft, statements, from } => dry_run::run(&from.config, &draft, &statements).await,
         Action::Test { files, from } => cases::run(&from.config, &files).await,
     }
 }
