@@ -97,7 +97,7 @@ struct Service {
 }
 
 impl Service {
-    async fn open(lake: &Path, text: &str) -> Result<Self> {
+    async fn open(lake: &Path, text: &str, size: Size, rounds: usize) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let location = Url::from_directory_path(fs::canonicalize(lake)?);
         let location = location.map_err(|()| anyhow!("no URL for {}", lake.display()))?;
@@ -111,7 +111,11 @@ impl Service {
         let users = directory.path().join("users.yaml");
         let verifier = ScramVerifier::generate(&uuid::Uuid::new_v4().to_string())?;
         let mut accounts = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&users)?;
-        writeln!(accounts, "version: 1\nusers:\n  - {{ name: nobody, roles: [], scram: \"{verifier}\" }}")?;
+        writeln!(accounts, "version: 1\nusers:")?;
+        let people = (0..rounds).flat_map(|round| [format!("planning{round}"), format!("listing{round}")]);
+        for name in people.chain(["busy".to_owned()]) {
+            writeln!(accounts, "  - {}", set::account(&set::person(&name, size), &verifier.to_string()))?;
+        }
         let (root, policy_file) = (directory.path().to_owned(), file.clone());
         let (parts, policies) = tokio::task::spawn_blocking(move || -> Result<_> {
             let options = EngineOptions::default();
@@ -190,7 +194,7 @@ async fn rows(session: &Arc<Session>, sql: &str) -> Result<usize> {
 }
 
 async fn costs(lake: &Path, size: Size, rounds: usize, text: &str) -> Result<Costs> {
-    let service = Arc::new(Service::open(lake, text).await?);
+    let service = Arc::new(Service::open(lake, text, size, rounds).await?);
     let mut costs = Costs::default();
     for round in 0..rounds {
         let person = |kind: &str| set::person(&format!("{kind}{round}"), size);

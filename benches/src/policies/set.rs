@@ -52,6 +52,17 @@ pub(super) fn person(name: &str, size: Size) -> Principal {
     }
 }
 
+/// The same as a record of a users file.
+pub(super) fn account(person: &Principal, verifier: &str) -> String {
+    let roles: Vec<&str> = person.roles.iter().map(String::as_str).collect();
+    let tenant = person.tenant.as_deref().unwrap_or_default();
+    format!(
+        "{{ name: {}, tenant: {tenant}, roles: [{}], attributes: {{ practice: p1 }}, scram: \"{verifier}\" }}",
+        person.user,
+        roles.join(", "),
+    )
+}
+
 pub(super) fn one_grant() -> String {
     "version: 1\ngrants:\n  - { role: everyone, object: \"*.*\", action: select }\n".to_owned()
 }
