@@ -67,17 +67,18 @@ impl PolicyEngine {
     }
 
     /// The policies in force as they concern `principal`.
-    pub async fn resolve(&self, principal: &Arc<Principal>) -> Result<Arc<Resolved>, casbin::Error> {
+    #[must_use]
+    pub fn resolve(&self, principal: &Arc<Principal>) -> Arc<Resolved> {
         let snapshot = self.current();
         let key = (snapshot.epoch(), Arc::clone(principal));
         if let Some(known) = self.resolved.get(&key) {
-            return Ok(Arc::clone(&known));
+            return Arc::clone(&known);
         }
-        let resolved = snapshot.resolve(principal).await?;
+        let resolved = snapshot.resolve(principal);
         if self.resolved.len() as u64 >= RESOLVED_LIMIT {
             self.resolved.clear();
         }
         self.resolved.insert(key, Arc::clone(&resolved));
-        Ok(resolved)
+        resolved
     }
 }

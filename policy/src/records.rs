@@ -18,6 +18,8 @@ pub(crate) struct PolicyFile {
     #[serde(default)]
     pub(crate) grants: Vec<GrantRecord>,
     #[serde(default)]
+    pub(crate) tags: Vec<TagRecord>,
+    #[serde(default)]
     pub(crate) row_filters: Vec<RowFilterRecord>,
     #[serde(default)]
     pub(crate) masks: Vec<MaskRecord>,
@@ -43,7 +45,10 @@ pub(crate) struct GrantRecord {
     pub(crate) role: Spanned<String>,
     #[serde(default = "any")]
     pub(crate) tenant: String,
-    pub(crate) object: Spanned<String>,
+    /// A table pattern.
+    pub(crate) object: Option<Spanned<String>>,
+    /// In its place: tables that carry the tag.
+    pub(crate) tag: Option<Spanned<String>>,
     pub(crate) action: Action,
     #[serde(default)]
     pub(crate) effect: Effect,
@@ -108,6 +113,17 @@ impl FilterKind {
             Self::Permissive => "permissive",
         }
     }
+}
+
+/// A tag on tables, or on columns of them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TagRecord {
+    pub(crate) tag: Spanned<String>,
+    /// A table pattern.
+    pub(crate) on: Spanned<String>,
+    /// A column, or a glob of columns; without it the tables themselves are tagged.
+    pub(crate) column: Option<Spanned<String>>,
 }
 
 /// Which rows are seen.

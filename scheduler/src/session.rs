@@ -9,6 +9,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use futures::FutureExt as _;
+use lakeward_catalog::TableEntry;
 use lakeward_policy::Principal;
 use lakeward_policy::mutation::{Mutation, active};
 use parking_lot::Mutex;
@@ -18,7 +19,7 @@ use crate::coordinator::Coordinator;
 use crate::error::{QueryError, SqlState};
 use crate::execute;
 use crate::explain;
-use crate::governed::GovernedLake;
+use crate::governed::{GovernedLake, securable};
 use crate::plan::Planned;
 use crate::result::QueryStream;
 use crate::run::{Stop, StopHandle, timed_out};
@@ -156,7 +157,7 @@ impl Session {
         client: ClientInfo,
     ) -> Result<Arc<Self>, QueryError> {
         let principal = Arc::new(principal);
-        let lake = lake(&coordinator, &principal).await?;
+        let lake = lake(&coordinator, &principal);
         let mut settings = Settings::new(
             &principal.user,
             &default_search_path(&lake),
@@ -354,15 +355,18 @@ impl Session {
     /// this client's own writer committed before is then read.
     async fn look_for_commits(&self, statement: &Statement) -> Result<(), QueryError> {
         let named = statement.tables();
-        let lake = lake(&self.coordinator, &self.principal).await?;
-        let wanted: Vec<_> = lake
-            .visible()
-            .filter(|(entry, _)| {
-                named.iter().any(|(schema, table)| {
-                    *table == entry.name && schema.as_ref().is_none_or(|schema| *schema == entry.schema)
-                })
+        let lake = lake(&self.coordinator, &self.principal);
+        let is_named = |entry: &&TableEntry| {
+            named.iter().any(|(schema, table)| {
+                *table == entry.name && schema.as_ref().is_none_or(|schema| *schema == entry.schema)
             })
-            .map(|(entry, _)| (entry.schema.clone(), entry.name.clone()))
+        };
+        let wanted: Vec<_> = lake
+            .catalog
+            .tables()
+            .filter(is_named)
+            .filter(|entry| lake.resolved.may_see(&securable(entry)))
+            .map(|entry| (entry.schema.clone(), entry.name.clone()))
             .collect();
         let looking = self.coordinator.catalog().refresh_tables(&wanted);
         let limit = self.statement_timeout().unwrap_or(std::time::Duration::MAX);
@@ -399,7 +403,7 @@ impl Session {
 
     /// The catalog as it is to this principal now.
     pub(crate) async fn view(&self) -> Result<Arc<View>, QueryError> {
-        let lake = lake(&self.coordinator, &self.principal).await?;
+        let lake = lake(&self.coordinator, &self.principal);
         let settings = self.settings.lock().generation();
         let known = self.view.lock().clone();
         if let Some(view) = known
@@ -537,12 +541,9 @@ pub(crate) fn check_account(coordinator: &Coordinator, principal: &Principal) ->
     }
 }
 
-async fn lake(coordinator: &Coordinator, principal: &Arc<Principal>) -> Result<GovernedLake, QueryError> {
-    let resolved = coordinator.policies().resolve(principal).await.map_err(|error| {
-        tracing::error!(%error, "policies could not be resolved; the session sees nothing");
-        QueryError::new(SqlState::InternalError, "the policies could not be applied")
-    })?;
-    Ok(GovernedLake { catalog: coordinator.catalog().snapshot(), resolved })
+fn lake(coordinator: &Coordinator, principal: &Arc<Principal>) -> GovernedLake {
+    let resolved = coordinator.policies().resolve(principal);
+    GovernedLake { catalog: coordinator.catalog().snapshot(), resolved }
 }
 
 fn show_schema(name: Option<&str>) -> SchemaRef {

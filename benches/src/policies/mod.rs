@@ -181,8 +181,7 @@ async fn rows(session: &Arc<Session>, sql: &str) -> Result<usize> {
     let statements = session.parse(sql).map_err(failed)?;
     let [statement] = statements.as_slice() else { bail!("{} statements", statements.len()) };
     let prepared = session.prepare(statement, &[]).await.map_err(failed)?;
-    let Outcome::Rows { mut stream, .. } =
-        session.execute(&prepared, Vec::new()).await.map_err(failed)?
+    let Outcome::Rows { mut stream, .. } = session.execute(&prepared, Vec::new()).await.map_err(failed)?
     else {
         bail!("no rows")
     };
@@ -200,7 +199,7 @@ async fn costs(lake: &Path, size: Size, rounds: usize, text: &str) -> Result<Cos
         let person = |kind: &str| set::person(&format!("{kind}{round}"), size);
         let principal = Arc::new(person("resolved"));
         let started = Instant::now();
-        service.policies.resolve(&principal).await?;
+        service.policies.resolve(&principal);
         costs.resolve.0.push(started.elapsed());
 
         let table = |step: usize| set::table((round * 7 + step) % size.tables);
@@ -209,7 +208,8 @@ async fn costs(lake: &Path, size: Size, rounds: usize, text: &str) -> Result<Cos
         plan(&session, &format!("SELECT c1, count(*) FROM lake.{} GROUP BY c1", table(0))).await?;
         costs.first_plan.0.push(started.elapsed());
         for step in 1..4 {
-            let sql = format!("SELECT c1, count(*) FROM lake.{} WHERE c2 = '{round}' GROUP BY c1", table(step));
+            let sql =
+                format!("SELECT c1, count(*) FROM lake.{} WHERE c2 = '{round}' GROUP BY c1", table(step));
             let started = Instant::now();
             plan(&session, &sql).await?;
             costs.next_plan.0.push(started.elapsed());
@@ -220,7 +220,8 @@ async fn costs(lake: &Path, size: Size, rounds: usize, text: &str) -> Result<Cos
 
         let session = service.session(person("listing")).await?;
         let started = Instant::now();
-        let listed = rows(&session, "SELECT * FROM information_schema.tables WHERE table_schema = 'lake'").await?;
+        let listed =
+            rows(&session, "SELECT * FROM information_schema.tables WHERE table_schema = 'lake'").await?;
         costs.listing.0.push(started.elapsed());
         ensure!(listed == size.tables + 1, "{listed} tables are listed");
     }
@@ -254,7 +255,8 @@ async fn statements(
     let mut series = Series::default();
     while series.0.len() < limit && !enough()? {
         let number = series.0.len();
-        let sql = format!("SELECT count(*) FROM lake.{} WHERE c1 = '{number}'", set::table(number % size.tables));
+        let sql =
+            format!("SELECT count(*) FROM lake.{} WHERE c1 = '{number}'", set::table(number % size.tables));
         let started = Instant::now();
         rows(session, &sql).await?;
         series.0.push(started.elapsed());

@@ -86,7 +86,9 @@ pub(super) fn policies(size: Size) -> String {
         };
         let _ = writeln!(text, "  - {{ role: role{role}, object: \"{object}\", {rest} }}");
     }
-    text.push_str("row_filters:\n  - { name: tenants, on: [\"lake.*\"], using: \"tenant_id = principal.tenant\" }\n");
+    text.push_str(
+        "row_filters:\n  - { name: tenants, on: [\"lake.*\"], using: \"tenant_id = principal.tenant\" }\n",
+    );
     for filter in 1..size.row_filters {
         let named = table(filter * 17 % size.tables);
         let (on, using) = match filter % 20 {
@@ -142,9 +144,8 @@ fn make(table: &Path, columns: usize) -> Result<()> {
     let log = table.join("_delta_log");
     fs::create_dir_all(&log)?;
     let names = (0..columns).map(|n| format!("c{n}")).chain(["tenant_id".to_owned()]);
-    let fields: Vec<_> = names
-        .map(|name| json!({"name": name, "type": "string", "nullable": true, "metadata": {}}))
-        .collect();
+    let fields: Vec<_> =
+        names.map(|name| json!({"name": name, "type": "string", "nullable": true, "metadata": {}})).collect();
     let start = format!(
         "{}\n{}\n",
         json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}),

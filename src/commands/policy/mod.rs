@@ -119,11 +119,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Action::Explain { user, table, from } => {
-            explain(&PolicyLake::open(&from.config).await?, &user, table.as_deref()).await
+            explain(&PolicyLake::open(&from.config).await?, &user, table.as_deref())
         }
         Action::Matrix { users, from } => {
             let lake = PolicyLake::open(&from.config).await?;
-            println!("{}", matrix::of(&lake, &users).await?);
+            println!("{}", matrix::of(&lake, &users)?);
             Ok(ExitCode::SUCCESS)
         }
         Action::Diff { old, new, from } => {
@@ -135,8 +135,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn explain(lake: &PolicyLake, user: &str, table: Option<&str>) -> anyhow::Result<ExitCode> {
-    let resolved = lake.resolved(user).await?;
+fn explain(lake: &PolicyLake, user: &str, table: Option<&str>) -> anyhow::Result<ExitCode> {
+    let resolved = lake.resolved(user)?;
     let wanted: Vec<_> =
         lake.tables.iter().filter(|known| table.is_none_or(|table| known.full_name() == table)).collect();
     if wanted.is_empty() {
