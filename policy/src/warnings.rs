@@ -253,7 +253,7 @@ impl<'a> Review<'a> {
                     let rights = Self::rights(table, grants);
                     rights.allowed && !rights.denied
                 };
-                if !role.grants.iter().any(reads) || on.iter().any(|filter| covers(filter, role)) {
+                if on.iter().any(|filter| covers(filter, role)) || !role.grants.iter().any(reads) {
                     continue;
                 }
                 let Some(place) = self.granted_at(role, table) else { continue };
