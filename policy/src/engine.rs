@@ -130,38 +130,32 @@ impl PolicyEngine {
     }
 
     /// The policies in force as they concern `principal`.
-    pub async fn resolve(&self, principal: &Arc<Principal>) -> Result<Arc<Resolved>, casbin::Error> {
-        self.resolve_in(&self.current(), principal).await
+    #[must_use]
+    pub fn resolve(&self, principal: &Arc<Principal>) -> Arc<Resolved> {
+        self.resolve_in(&self.current(), principal)
     }
 
     /// The policies in force as they concern `account` where it acts on behalf of `end_user`: what both
     /// may see.
-    pub async fn resolve_on_behalf(
-        &self,
-        account: &Arc<Principal>,
-        end_user: &Arc<Principal>,
-    ) -> Result<Arc<Resolved>, casbin::Error> {
+    #[must_use]
+    pub fn resolve_on_behalf(&self, account: &Arc<Principal>, end_user: &Arc<Principal>) -> Arc<Resolved> {
         let snapshot = self.current();
-        let account = self.resolve_in(&snapshot, account).await?;
-        let end_user = self.resolve_in(&snapshot, end_user).await?;
-        Ok(Arc::new(account.narrowed_by(end_user)))
+        let account = self.resolve_in(&snapshot, account);
+        let end_user = self.resolve_in(&snapshot, end_user);
+        Arc::new(account.narrowed_by(end_user))
     }
 
-    async fn resolve_in(
-        &self,
-        snapshot: &Arc<PolicySnapshot>,
-        principal: &Arc<Principal>,
-    ) -> Result<Arc<Resolved>, casbin::Error> {
+    fn resolve_in(&self, snapshot: &Arc<PolicySnapshot>, principal: &Arc<Principal>) -> Arc<Resolved> {
         let key = (snapshot.epoch(), Arc::clone(principal));
         if let Some(known) = self.resolved.get(&key) {
-            return Ok(Arc::clone(&known));
+            return Arc::clone(&known);
         }
-        let resolved = snapshot.resolve(principal).await?;
+        let resolved = snapshot.resolve(principal);
         if self.resolved.len() as u64 >= RESOLVED_LIMIT {
             self.resolved.clear();
         }
         self.resolved.insert(key, Arc::clone(&resolved));
-        Ok(resolved)
+        resolved
     }
 }
 

@@ -9,18 +9,23 @@ mod access;
 mod audience;
 mod barrier;
 pub mod change;
+mod check;
 mod compact;
 pub mod document;
 mod engine;
 mod explain;
+mod filter_rules;
 mod grants;
 pub mod identity;
 mod key;
+mod known;
+mod loading;
 mod mask;
 mod mask_rules;
 pub mod mutation;
 mod narrow;
 mod numbers;
+mod object_index;
 mod operators;
 mod pattern;
 mod presets;
@@ -31,11 +36,16 @@ mod row_filter;
 mod securable;
 mod snapshot;
 mod table;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod total;
 mod verifier;
+mod warnings;
 mod yaml;
+
+/// The JSON schema of policy files.
+pub const POLICY_SCHEMA: &str = include_str!("../schema/policies.schema.json");
 
 pub use access::{Access, TablePolicy};
 pub use barrier::{BarrierColumn, PolicyBarrierExec, ScanFailed};

@@ -71,20 +71,16 @@ impl Acting {
     }
 
     /// The lake as it may be seen now.
-    pub(crate) async fn lake(&self, coordinator: &Coordinator) -> Result<GovernedLake, QueryError> {
+    pub(crate) fn lake(&self, coordinator: &Coordinator) -> Result<GovernedLake, QueryError> {
         self.check_end_user(coordinator)?;
         let policies = coordinator.policies();
         let resolved = match &self.end_user {
-            None => policies.resolve(&self.account).await,
+            None => policies.resolve(&self.account),
             Some(user) => {
                 let user = Arc::new(user.principal.clone());
-                policies.resolve_on_behalf(&self.account, &user).await
+                policies.resolve_on_behalf(&self.account, &user)
             }
         };
-        let resolved = resolved.map_err(|error| {
-            tracing::error!(%error, "policies could not be resolved; the session sees nothing");
-            QueryError::new(SqlState::InternalError, "the policies could not be applied")
-        })?;
         Ok(GovernedLake { catalog: coordinator.catalog().snapshot(), resolved })
     }
 }

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use datafusion::common::ScalarValue;
 use datafusion::physical_plan::execute_stream;
-use lakeward_catalog::{CatalogSnapshot, TableState};
 use lakeward_policy::GovernedScan;
 use lakeward_policy::mutation::{Mutation, active};
 
@@ -14,6 +13,7 @@ use crate::coordinator::{Coordinator, actor, audited};
 use crate::error::{QueryError, SqlState};
 use crate::explain;
 use crate::failure;
+use crate::governed::{GovernedLake, securable};
 use crate::plan::{Planned, Runnable};
 use crate::registry::{QueryEntry, StatementId};
 use crate::result::QueryStream;
@@ -168,7 +168,7 @@ async fn intent(
         policy_digest: view.lake.resolved.snapshot().digest().to_owned(),
         rules,
     };
-    let durability = if scans.iter().any(|scan| is_personal(&view.lake.catalog, scan)) {
+    let durability = if scans.iter().any(|scan| is_personal(&view.lake, scan)) {
         Durability::Immediate
     } else {
         Durability::Grouped
@@ -190,17 +190,19 @@ fn audited_table(scan: &GovernedScan) -> AuditedTable {
     }
 }
 
-fn is_personal(catalog: &CatalogSnapshot, scan: &GovernedScan) -> bool {
+fn is_personal(lake: &GovernedLake, scan: &GovernedScan) -> bool {
     let tagged =
         |tags: &[String]| tags.iter().any(|tag| PERSONAL_TAGS.iter().any(|start| tag.starts_with(start)));
     let Some((schema, table)) = scan.table.split_once('.') else { return true };
-    match catalog.table(schema, table).map(|entry| &entry.state) {
-        Some(TableState::Available(table)) => {
-            tagged(table.tags()) || scan.columns.iter().any(|column| tagged(table.column_tags(column)))
-        }
-        // What cannot be looked up is treated as personal.
-        _ => true,
+    let Some(entry) = lake.catalog.table(schema, table) else { return true };
+    let table = securable(entry);
+    // What cannot be looked up is treated as personal.
+    if table.columns.is_none() {
+        return true;
     }
+    let table = lake.resolved.snapshot().tagged(&table);
+    let column = |name: &String| table.column_tags.get(name).is_some_and(|tags| tagged(tags));
+    tagged(&table.tags) || scan.columns.iter().any(column)
 }
 
 /// While rows stream: is the account still valid, do the same policies still apply?
@@ -234,7 +236,7 @@ async fn still_allowed(
         QueryError::new(SqlState::QueryCanceled, "the policies changed while the statement ran")
             .with_hint("Run it again.")
     };
-    let resolved = view.acting.lake(coordinator).await?.resolved;
+    let resolved = view.acting.lake(coordinator)?.resolved;
     if resolved.snapshot().epoch() == view.key.epoch {
         return Ok(());
     }
@@ -244,8 +246,8 @@ async fn still_allowed(
         else {
             return Err(moved());
         };
-        let securable = crate::governed::securable(entry);
-        if !resolved.access(&securable).same_as(&view.lake.resolved.access(&securable)) {
+        let table = securable(entry);
+        if !resolved.access(&table).same_as(&view.lake.resolved.access(&table)) {
             return Err(moved());
         }
     }

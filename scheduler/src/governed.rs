@@ -177,10 +177,10 @@ struct GovernedSchema {
 #[async_trait]
 impl SchemaProvider for GovernedSchema {
     fn table_names(&self) -> Vec<String> {
-        self.lake
-            .visible()
-            .filter(|(entry, _)| entry.schema == self.name)
-            .map(|(entry, _)| entry.name.clone())
+        let tables = self.lake.catalog.tables().filter(|entry| entry.schema == self.name);
+        tables
+            .filter(|entry| self.lake.resolved.may_see(&securable(entry)))
+            .map(|entry| entry.name.clone())
             .collect()
     }
 
@@ -193,7 +193,7 @@ impl SchemaProvider for GovernedSchema {
         self.lake
             .catalog
             .table(&self.name, name)
-            .is_some_and(|entry| !matches!(self.lake.resolved.access(&securable(entry)), Access::Invisible))
+            .is_some_and(|entry| self.lake.resolved.may_see(&securable(entry)))
     }
 }
 
@@ -256,9 +256,13 @@ impl GovernedCatalog {
 
 /// Lake schemas with at least one visible table.
 pub(crate) fn visible_schemas(lake: &GovernedLake) -> Vec<String> {
-    let mut names: Vec<String> = lake.visible().map(|(entry, _)| entry.schema.clone()).collect();
-    names.sort();
-    names.dedup();
+    // In catalog order tables of one schema stand together: the first that may be seen shows it.
+    let mut names: Vec<String> = Vec::new();
+    for entry in lake.catalog.tables() {
+        if names.last() != Some(&entry.schema) && lake.resolved.may_see(&securable(entry)) {
+            names.push(entry.schema.clone());
+        }
+    }
     names
 }
 

@@ -55,7 +55,7 @@ impl Planned {
         let mut statement = statement.clone();
         let zone = view.state.config_options().execution.time_zone.as_deref();
         versioned::rewrite(&mut statement, zone)?;
-        pg_catalog::rewrite(&mut statement, &view.visible).map_err(|error| failure::refused(&error))?;
+        pg_catalog::rewrite(&mut statement).map_err(|error| failure::refused(&error))?;
         let plan = view
             .state
             .statement_to_plan(EngineStatement::Statement(Box::new(statement)))

@@ -9,6 +9,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use futures::FutureExt as _;
+use lakeward_catalog::TableEntry;
 use lakeward_policy::Principal;
 use lakeward_policy::identity::{ActsFor, EndUser};
 use lakeward_policy::mutation::{Mutation, active};
@@ -20,6 +21,7 @@ use crate::coordinator::Coordinator;
 use crate::error::{QueryError, SqlState};
 use crate::execute;
 use crate::explain;
+use crate::governed::securable;
 use crate::plan::Planned;
 use crate::policy_statement;
 use crate::result::QueryStream;
@@ -164,7 +166,7 @@ impl Session {
         // Before it names an end user, such an account has nothing to search in.
         let path = match coordinator.identity().acts_for(&account.user) {
             ActsFor::Required => Vec::new(),
-            ActsFor::Nobody | ActsFor::Optional => default_search_path(&acting.lake(&coordinator).await?),
+            ActsFor::Nobody | ActsFor::Optional => default_search_path(&acting.lake(&coordinator)?),
         };
         let mut settings = Settings::new(&account.user, &path, coordinator.options().statement_timeout);
         if !client.application.is_empty() {
@@ -385,7 +387,7 @@ impl Session {
         };
         let shown = end_user.as_ref().map(|user| user.principal.user.clone());
         let acting = before.turned_to(end_user);
-        let path = match acting.lake(&self.coordinator).await {
+        let path = match acting.lake(&self.coordinator) {
             Ok(lake) => default_search_path(&lake),
             // What the account may not do for itself is said when it tries.
             Err(_) if acting.end_user.is_none() => Vec::new(),
@@ -416,15 +418,18 @@ impl Session {
     /// this client's own writer committed before is then read.
     async fn look_for_commits(&self, statement: &Statement) -> Result<(), QueryError> {
         let named = statement.tables();
-        let lake = self.acting().lake(&self.coordinator).await?;
-        let wanted: Vec<_> = lake
-            .visible()
-            .filter(|(entry, _)| {
-                named.iter().any(|(schema, table)| {
-                    *table == entry.name && schema.as_ref().is_none_or(|schema| *schema == entry.schema)
-                })
+        let lake = self.acting().lake(&self.coordinator)?;
+        let is_named = |entry: &&TableEntry| {
+            named.iter().any(|(schema, table)| {
+                *table == entry.name && schema.as_ref().is_none_or(|schema| *schema == entry.schema)
             })
-            .map(|(entry, _)| (entry.schema.clone(), entry.name.clone()))
+        };
+        let wanted: Vec<_> = lake
+            .catalog
+            .tables()
+            .filter(is_named)
+            .filter(|entry| lake.resolved.may_see(&securable(entry)))
+            .map(|entry| (entry.schema.clone(), entry.name.clone()))
             .collect();
         let looking = self.coordinator.catalog().refresh_tables(&wanted);
         let limit = self.statement_timeout().unwrap_or(std::time::Duration::MAX);
@@ -462,7 +467,7 @@ impl Session {
     /// The catalog as it is to this principal now.
     pub(crate) async fn view(&self) -> Result<Arc<View>, QueryError> {
         let acting = self.acting();
-        let lake = acting.lake(&self.coordinator).await?;
+        let lake = acting.lake(&self.coordinator)?;
         let settings = self.settings.lock().generation();
         let known = self.view.lock().clone();
         if let Some(view) = known

@@ -21,7 +21,9 @@ use crate::coordinator::Coordinator;
 use crate::error::{QueryError, SqlState};
 use crate::failure;
 use crate::governed::{GovernedCatalog, GovernedCatalogList, GovernedLake, SEARCH_PATH, visible_schemas};
-use crate::pg_catalog::{self, VisibleCatalog, VisibleColumn, VisibleSchema, VisibleTable};
+use crate::pg_catalog::{
+    self, LazyCatalog, MakeVisible, VisibleCatalog, VisibleColumn, VisibleSchema, VisibleTable,
+};
 use crate::plan::Planned;
 use crate::settings::{SERVER_VERSION, Settings};
 use crate::system;
@@ -47,7 +49,6 @@ pub(crate) struct View {
     pub(crate) lake: GovernedLake,
     /// Whom it was made for.
     pub(crate) acting: Acting,
-    pub(crate) visible: Arc<VisibleCatalog>,
     pub(crate) state: SessionState,
     /// May see physical plans, other people's queries and policies, by a grant on `system.plans`.
     pub(crate) is_operator: bool,
@@ -81,7 +82,11 @@ impl View {
         };
         let options = coordinator.options();
         let is_operator = lake.resolved.may_read("system", "plans");
-        let visible = Arc::new(visible_catalog(&options.database, &lake));
+        let make: MakeVisible = {
+            let (database, lake) = (options.database.clone(), lake.clone());
+            Box::new(move || visible_catalog(&database, &lake))
+        };
+        let visible = Arc::new(LazyCatalog::new(make));
 
         let mut schemas: Vec<(String, Arc<dyn SchemaProvider>)> = pg_catalog::schema_providers(&visible);
         schemas.push(("system".to_owned(), system::schema(coordinator, &lake, acting)));
@@ -125,16 +130,7 @@ impl View {
         }
         let unverified = coordinator.metrics().unverified();
         let acting = acting.clone();
-        Ok(Self {
-            key,
-            lake,
-            acting,
-            visible,
-            state,
-            is_operator,
-            unverified,
-            plans: Mutex::new(HashMap::new()),
-        })
+        Ok(Self { key, lake, acting, state, is_operator, unverified, plans: Mutex::new(HashMap::new()) })
     }
 
     /// A plan made earlier in this view for the same text.

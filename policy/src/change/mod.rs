@@ -453,7 +453,7 @@ impl GrantKey {
             Action::Describe => Privilege::Describe,
         };
         known.role.value == self.role
-            && known.object.value == self.object
+            && known.object.as_ref().is_some_and(|object| object.value == self.object)
             && privilege == self.privilege
             && known.tenant == self.tenant.as_deref().unwrap_or("*")
     }

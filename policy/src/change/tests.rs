@@ -317,7 +317,7 @@ impl Model {
                     Action::Select => Privilege::Select,
                     Action::Describe => Privilege::Describe,
                 },
-                object: record.object.value,
+                object: record.object.unwrap().value,
                 role: record.role.value,
                 tenant: (record.tenant != "*").then_some(record.tenant),
             };

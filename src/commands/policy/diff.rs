@@ -18,7 +18,7 @@ pub(super) async fn between(config: &Path, old: &Path, new: &Path) -> anyhow::Re
     let mut text = String::new();
     for person in lake.people(&[])? {
         let (user, person) = (person.user.clone(), Arc::new(person));
-        let (was, is) = (before.resolve(&person).await?, after.resolve(&person).await?);
+        let (was, is) = (before.resolve(&person), after.resolve(&person));
         for table in &lake.tables {
             let (was, is) = (was.explain(table), is.explain(table));
             let changes = changes(&was, &is);

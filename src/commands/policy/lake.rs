@@ -51,11 +51,11 @@ impl PolicyLake {
         self.users.principal(user).with_context(|| format!("user {user}"))
     }
 
-    pub(super) async fn resolved(&self, user: &str) -> anyhow::Result<Arc<Resolved>> {
-        self.resolve(self.principal(user)?).await
+    pub(super) fn resolved(&self, user: &str) -> anyhow::Result<Arc<Resolved>> {
+        Ok(self.resolve(self.principal(user)?))
     }
 
-    pub(super) async fn resolve(&self, principal: Principal) -> anyhow::Result<Arc<Resolved>> {
-        self.policies.resolve(&Arc::new(principal)).await.context("the policies cannot be applied")
+    pub(super) fn resolve(&self, principal: Principal) -> Arc<Resolved> {
+        self.policies.resolve(&Arc::new(principal))
     }
 }
