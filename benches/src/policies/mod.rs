@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail, ensure};
+use cpu_time::ThreadTime;
 use futures::StreamExt as _;
 use lakeward_catalog::{CatalogOptions, LakeCatalog, LayerRoot};
 use lakeward_executor::{RuntimeOptions, build_runtime};
@@ -52,9 +53,13 @@ struct Costs {
     wide_plan: Series,
     listing: Series,
     reload: Series,
+    reload_cpu: Series,
     alone: Series,
     meanwhile: Series,
 }
+
+/// A line of the report: what it is about, and where its measurements are.
+type Line = (&'static str, fn(&Costs) -> &Series);
 
 /// Makes the tables unless they are there, and measures the large set of policies against a single grant.
 pub async fn measure(directory: &Path, size: Size, rounds: usize) -> Result<String> {
@@ -65,13 +70,14 @@ pub async fn measure(directory: &Path, size: Size, rounds: usize) -> Result<Stri
         "{} tables, {} grants, {} roles, {} row filters, {} masks; milliseconds, median (quartiles) of {rounds}\n{:<34}{:<34}{:<34}difference of medians\n",
         size.tables, size.grants, size.roles, size.row_filters, size.masks, "", "one grant", "all policies",
     );
-    let lines: [(&str, fn(&Costs) -> &Series); 6] = [
+    let lines: [Line; 7] = [
         ("a person's policies", |costs| &costs.resolve),
         ("session and first plan", |costs| &costs.first_plan),
         ("plan after that", |costs| &costs.next_plan),
         ("first plan over the wide table", |costs| &costs.wide_plan),
         ("information_schema.tables, first", |costs| &costs.listing),
         ("reload", |costs| &costs.reload),
+        ("reload, CPU of its thread", |costs| &costs.reload_cpu),
     ];
     for (what, series) in lines {
         let (one, many) = (series(&one), series(&many));
@@ -160,11 +166,11 @@ impl Service {
     }
 
     /// Puts a file in force that says the same in other words. Reads files.
-    fn reload(&self, round: usize) -> Result<Duration> {
+    fn reload(&self, round: usize) -> Result<(Duration, Duration)> {
         fs::write(&self.file, format!("{}# {round}\n", self.text))?;
-        let started = Instant::now();
+        let (started, busy) = (Instant::now(), ThreadTime::now());
         let Reload::Changed(_) = self.coordinator.reload_policies()? else { bail!("nothing was reloaded") };
-        Ok(started.elapsed())
+        Ok((started.elapsed(), busy.elapsed()))
     }
 }
 
@@ -199,7 +205,7 @@ async fn costs(lake: &Path, size: Size, rounds: usize, text: &str) -> Result<Cos
         let person = |kind: &str| set::person(&format!("{kind}{round}"), size);
         let principal = Arc::new(person("resolved"));
         let started = Instant::now();
-        service.policies.resolve(&principal);
+        std::hint::black_box(service.policies.resolve(&principal));
         costs.resolve.0.push(started.elapsed());
 
         let table = |step: usize| set::table((round * 7 + step) % size.tables);
@@ -227,10 +233,12 @@ async fn costs(lake: &Path, size: Size, rounds: usize, text: &str) -> Result<Cos
     }
     for round in 0..rounds.min(10) {
         let service = Arc::clone(&service);
-        costs.reload.0.push(tokio::task::spawn_blocking(move || service.reload(round)).await??);
+        let (took, busy) = tokio::task::spawn_blocking(move || service.reload(round)).await??;
+        costs.reload.0.push(took);
+        costs.reload_cpu.0.push(busy);
     }
     let session = service.session(set::person("busy", size)).await?;
-    costs.alone = statements(&session, size, || Ok(false), rounds * 20).await?;
+    costs.alone = statements(&session, size, || false, rounds * 20).await?;
     let done = Arc::new(AtomicBool::new(false));
     let reloads = {
         let (service, done) = (Arc::clone(&service), Arc::clone(&done));
@@ -240,7 +248,7 @@ async fn costs(lake: &Path, size: Size, rounds: usize, text: &str) -> Result<Cos
             outcome
         })
     };
-    costs.meanwhile = statements(&session, size, || Ok(done.load(Ordering::Acquire)), usize::MAX).await?;
+    costs.meanwhile = statements(&session, size, || done.load(Ordering::Acquire), usize::MAX).await?;
     reloads.await??;
     Ok(costs)
 }
@@ -249,11 +257,11 @@ async fn costs(lake: &Path, size: Size, rounds: usize, text: &str) -> Result<Cos
 async fn statements(
     session: &Arc<Session>,
     size: Size,
-    enough: impl Fn() -> Result<bool>,
+    enough: impl Fn() -> bool,
     limit: usize,
 ) -> Result<Series> {
     let mut series = Series::default();
-    while series.0.len() < limit && !enough()? {
+    while series.0.len() < limit && !enough() {
         let number = series.0.len();
         let sql =
             format!("SELECT count(*) FROM lake.{} WHERE c1 = '{number}'", set::table(number % size.tables));
