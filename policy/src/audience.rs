@@ -17,7 +17,22 @@ impl Audience {
 
     /// Whether someone with `roles` (inherited ones included) is concerned.
     pub(crate) fn includes(&self, roles: &BTreeSet<String>) -> bool {
-        self.to.as_ref().is_none_or(|to| !to.is_disjoint(roles)) && self.except.is_disjoint(roles)
+        self.names(roles) && !self.excepts(roles)
+    }
+
+    /// The roles it is for; None: everyone.
+    pub(crate) fn to(&self) -> Option<&BTreeSet<String>> {
+        self.to.as_ref()
+    }
+
+    /// Whether someone with `roles` is taken out.
+    pub(crate) fn excepts(&self, roles: &BTreeSet<String>) -> bool {
+        !self.except.is_disjoint(roles)
+    }
+
+    /// Whether someone with `roles` is meant, unless they are taken out.
+    pub(crate) fn names(&self, roles: &BTreeSet<String>) -> bool {
+        self.to.as_ref().is_none_or(|to| !to.is_disjoint(roles))
     }
 
     /// Whether some set of roles is concerned by both: then two masks on one column would collide.

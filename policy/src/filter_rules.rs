@@ -10,6 +10,7 @@ use crate::object_index::ObjectIndex;
 use crate::pattern::ObjectPattern;
 use crate::records::{FilterKind, RowFilterRecord, at};
 use crate::row_filter::RowFilterTemplate;
+use crate::securable::Securable;
 
 /// A row filter, ready to be bound.
 #[derive(Debug)]
@@ -25,6 +26,12 @@ pub(crate) struct RowFilter {
 }
 
 impl RowFilter {
+    /// Whether it is on `table`, which carries all its tags.
+    pub(crate) fn is_on(&self, table: &Securable) -> bool {
+        self.tag.as_ref().is_some_and(|tag| table.tags.contains(tag))
+            || self.on.iter().any(|pattern| pattern.matches(&table.schema, &table.table))
+    }
+
     /// What it names, in words.
     pub(crate) fn object(&self) -> String {
         let on = self.on.iter().map(ToString::to_string);

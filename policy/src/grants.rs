@@ -74,6 +74,12 @@ impl Grants {
         Self { all, by_role, parents }
     }
 
+    /// Every role that is declared, inherited or granted something.
+    pub(crate) fn roles(&self) -> BTreeSet<&str> {
+        let declared = self.parents.keys().chain(self.parents.values().flatten());
+        declared.chain(self.by_role.keys()).map(String::as_str).collect()
+    }
+
     /// Roles and everything those inherit.
     pub(crate) fn effective_roles(&self, assigned: &BTreeSet<String>) -> BTreeSet<String> {
         let mut roles = assigned.clone();
@@ -149,14 +155,26 @@ impl GrantMap {
     /// Whether the principal may do `action` on `schema.table`, which carries `tags`. Where these are not
     /// known, it may carry any that something is denied by, and none that something is allowed by.
     pub(crate) fn allows(&self, schema: &str, table: &str, tags: Option<&[String]>, action: Action) -> bool {
-        let mut allowed = false;
+        let (allowed, denied) = self.rights(schema, table, tags, action);
+        allowed && !denied
+    }
+
+    /// The same in its parts: whether something allows it, and whether something denies it.
+    pub(crate) fn rights(
+        &self,
+        schema: &str,
+        table: &str,
+        tags: Option<&[String]>,
+        action: Action,
+    ) -> (bool, bool) {
+        let (mut allowed, mut denied) = (false, false);
         for number in self.index.concerning(schema, table, tags.into_iter().flatten()) {
-            let Some(rule) = self.rules.get(number) else { return false };
-            if rule.denies(action) {
-                return false;
-            }
+            // A rule that is not there cannot be judged.
+            let Some(rule) = self.rules.get(number) else { return (false, true) };
             allowed |= rule.allows(action);
+            denied |= rule.denies(action);
         }
-        allowed && (tags.is_some() || !self.rules.iter().any(|rule| rule.by_tag && rule.denies(action)))
+        denied |= tags.is_none() && self.rules.iter().any(|rule| rule.by_tag && rule.denies(action));
+        (allowed, denied)
     }
 }

@@ -39,7 +39,11 @@ mod tags;
 mod tests;
 mod total;
 mod verifier;
+mod warnings;
 mod yaml;
+
+/// The JSON schema of policy files.
+pub const POLICY_SCHEMA: &str = include_str!("../schema/policies.schema.json");
 
 pub use access::{Access, TablePolicy};
 pub use barrier::{BarrierColumn, PolicyBarrierExec, ScanFailed};

@@ -155,7 +155,7 @@ impl MaskRule {
     /// What decides how `part` is shown, in words that can be compared; keys by fingerprint.
     pub(crate) fn recipe(&self, part: &str, key: Option<&MaskKey>, year: i32) -> String {
         let mut recipe = format!("{part} {}", self.spec.describe());
-        if self.spec == MaskSpec::AgeCap {
+        if matches!(self.spec, MaskSpec::AgeCap {}) {
             recipe.push_str(&format!(" in {year}"));
         }
         for byte in key.iter().flat_map(|key| key.fingerprint()) {

@@ -168,12 +168,12 @@ pub(crate) struct PresetRecord {
     pub(crate) key: Option<Spanned<String>>,
 }
 
-/// A mask and its arguments.
+/// A mask and its arguments. Masks without any have braces, or their unknown keys would not be refused.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum MaskSpec {
     /// Always NULL.
-    Null,
+    Null {},
     /// Always the same value; NULL stays NULL.
     Constant {
         /// The value, as text.
@@ -197,18 +197,18 @@ pub(crate) enum MaskSpec {
         n: usize,
     },
     /// Letters become `x`, digits `0`; punctuation and white space stay.
-    Redact,
+    Redact {},
     /// Dates and timestamps are cut to the start of the year, quarter or month.
     TruncateDate {
         /// Unit.
         to: DateUnit,
     },
     /// Ages over 89 become 90; dates become their year, none earlier than 90 years ago.
-    AgeCap,
+    AgeCap {},
     /// `SW1A 1AA` becomes `SW1A`.
-    OutwardPostcode,
+    OutwardPostcode {},
     /// `60614-1234` becomes `606`, small populations `000`.
-    Zip3,
+    Zip3 {},
     /// Numbers become the lower bound of their bucket.
     Bucket {
         /// Distance from one lower bound to the next, in the column's unit.
@@ -232,16 +232,16 @@ impl MaskSpec {
     /// The mask in a few words; a key by its name only.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::Null => "null".to_owned(),
+            Self::Null {} => "null".to_owned(),
             Self::Constant { value } => format!("constant '{value}'"),
             Self::Token { domain, key } => format!("token of domain {domain} with key {key}"),
             Self::ShowFirst { n } => format!("show first {n}"),
             Self::ShowLast { n } => format!("show last {n}"),
-            Self::Redact => "redact".to_owned(),
+            Self::Redact {} => "redact".to_owned(),
             Self::TruncateDate { to } => format!("truncate date to {}", to.word()),
-            Self::AgeCap => "age cap".to_owned(),
-            Self::OutwardPostcode => "outward postcode".to_owned(),
-            Self::Zip3 => "three-digit ZIP".to_owned(),
+            Self::AgeCap {} => "age cap".to_owned(),
+            Self::OutwardPostcode {} => "outward postcode".to_owned(),
+            Self::Zip3 {} => "three-digit ZIP".to_owned(),
             Self::Bucket { width, origin } => format!("bucket of {width} from {origin}"),
             Self::Noise { amount, domain, key } => {
                 format!("noise of {amount} of domain {domain} with key {key}")

@@ -17,8 +17,10 @@ mod mask_parts;
 mod mask_properties;
 mod masks;
 mod presets;
+mod schema;
 mod tagging;
 mod verifier;
+mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

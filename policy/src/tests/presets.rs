@@ -97,9 +97,9 @@ fn safe_harbor_names_each_of_the_eighteen_identifiers() {
         file.masks.iter().map(|m| (m.tag.as_ref().expect("a tag").value.as_str(), &m.mask.value)).collect();
     for (tag, mask) in &by_tag {
         let expected = match *tag {
-            "pii.zip" => MaskSpec::Zip3,
-            "pii.date" | "pii.birth_date" | "pii.death_date" | "pii.age" => MaskSpec::AgeCap,
-            _ => MaskSpec::Null,
+            "pii.zip" => MaskSpec::Zip3 {},
+            "pii.date" | "pii.birth_date" | "pii.death_date" | "pii.age" => MaskSpec::AgeCap {},
+            _ => MaskSpec::Null {},
         };
         assert_eq!(**mask, expected, "{tag}");
     }

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Subcommand;
+use lakeward_policy::POLICY_SCHEMA;
+use lakeward_policy::document::Diagnostics;
 
 use self::lake::PolicyLake;
 use crate::config::{Config, DEFAULT_FILE};
@@ -36,9 +38,23 @@ enum Action {
         lakeward policy check\n  \
         lakeward policy check --config /etc/lakeward/lakeward.yaml\n\n\
         Each problem is one line: file:line:column: what is wrong. Exit code 2 if there is any.\n\
+        What looks like a mistake and is none for sure is a line too, `warning: file:line:column: …`, and no\n\
+        problem unless --strict says so: rules that never apply, and tables that filters by tenant leave out.\n\n\
         Run it before merging a change to a policy file; the running service keeps the last good\n\
         policies when a file is wrong.")]
-    Check(From),
+    Check {
+        /// Warnings are problems
+        #[arg(long)]
+        strict: bool,
+        #[command(flatten)]
+        from: From,
+    },
+    /// Print the JSON schema of policy files, for editors
+    #[command(after_help = "Example:\n  \
+        lakeward policy schema > policies.schema.json\n\n\
+        It says which keys and words there are. Names of tables, columns and roles, and conditions, are\n\
+        checked by `lakeward policy check`.")]
+    Schema,
     /// Why somebody sees of a table what they see: rules, in order, and the table as a query
     #[command(after_help = "Examples:\n  \
         lakeward policy explain --user alice --table silver.patients\n  \
@@ -114,8 +130,17 @@ enum Action {
 /// Runs the command.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
-        Action::Check(from) => {
-            println!("{}", inspect::policies(&Config::load(&from.config)?).await?);
+        Action::Check { strict, from } => {
+            let report = inspect::policies(&Config::load(&from.config)?).await?;
+            if strict && !report.warnings.is_empty() {
+                return Err(Diagnostics(report.warnings).into());
+            }
+            report.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            println!("{}", report.summary);
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Schema => {
+            print!("{POLICY_SCHEMA}");
             Ok(ExitCode::SUCCESS)
         }
         Action::Explain { user, table, from } => {
