@@ -47,6 +47,9 @@ struct Decision {
     access: Access,
 }
 
+/// A part of a column and its mask.
+type PartMask = (MaskedPart, Arc<dyn Mask>);
+
 impl Resolved {
     pub(crate) fn new(snapshot: Arc<PolicySnapshot>, principal: Arc<Principal>, grants: GrantMap) -> Self {
         let grants = Arc::new(grants);
@@ -245,7 +248,7 @@ impl Resolved {
             return Ok(BTreeMap::new());
         }
         let by_name = Columns::of(table, columns);
-        let mut by_column: BTreeMap<usize, Vec<(MaskedPart, Arc<dyn Mask>)>> = BTreeMap::new();
+        let mut by_column: BTreeMap<usize, Vec<PartMask>> = BTreeMap::new();
         for rule in concerned {
             for part in rule.parts(table, &by_name)? {
                 let name = part.name(columns);

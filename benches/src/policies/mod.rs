@@ -58,6 +58,9 @@ struct Costs {
     meanwhile: Series,
 }
 
+/// A line of the report: what it is about, and where its measurements are.
+type Line = (&'static str, fn(&Costs) -> &Series);
+
 /// Makes the tables unless they are there, and measures the large set of policies against a single grant.
 pub async fn measure(directory: &Path, size: Size, rounds: usize) -> Result<String> {
     let lake = set::ensure_tables(directory, size)?;
@@ -67,7 +70,7 @@ pub async fn measure(directory: &Path, size: Size, rounds: usize) -> Result<Stri
         "{} tables, {} grants, {} roles, {} row filters, {} masks; milliseconds, median (quartiles) of {rounds}\n{:<34}{:<34}{:<34}difference of medians\n",
         size.tables, size.grants, size.roles, size.row_filters, size.masks, "", "one grant", "all policies",
     );
-    let lines: [(&str, fn(&Costs) -> &Series); 7] = [
+    let lines: [Line; 7] = [
         ("a person's policies", |costs| &costs.resolve),
         ("session and first plan", |costs| &costs.first_plan),
         ("plan after that", |costs| &costs.next_plan),

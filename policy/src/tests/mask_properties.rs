@@ -153,7 +153,6 @@ fn check(arrays: &[ArrayRef]) -> Result<usize, TestCaseError> {
             }
             if matches!(array.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
                 && spec != (MaskSpec::Null {})
-            {}
             {
                 prop_assert_eq!(shown.null_count(), array.null_count(), "{}", context);
             }
