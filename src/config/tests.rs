@@ -122,10 +122,10 @@ fn missing_keys_name_an_example() {
 
 #[test]
 fn the_managed_policy_file_is_one_of_the_files() {
-    let text = format!("{MINIMAL}listen: {{}}\n")
-        .replace("files: [policies.yaml]", "files: [policies.yaml]\n  managed: other.yaml");
-    assert!(text.contains("managed"), "{text}");
-    assert!(complaint(&text).contains("`policy.managed`: expected one of `policy.files`"));
+    let text = MINIMAL.replace("files: [policies.yaml]", "files: [policies.yaml], managed: other.yaml");
+    assert!(text.contains("{ files: [policies.yaml], managed: other.yaml }"), "{text}");
+    let found = complaint(&text);
+    assert!(found.contains("`policy.managed`: expected one of `policy.files`"), "{found}");
 }
 
 #[test]
