@@ -8,6 +8,7 @@ pub mod cases;
 pub mod cells;
 pub mod delta;
 pub mod doors;
+pub mod generated;
 pub mod lakes;
 pub mod masks;
 pub mod matrix;

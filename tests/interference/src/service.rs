@@ -22,7 +22,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::delta::Layout;
-use crate::lakes::{self, Filter, Which};
+use crate::lakes::{self, Filter, Lake, Which};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "open sesame";
@@ -65,9 +65,14 @@ impl Drop for Service {
 impl Service {
     /// Writes the lake and starts the service.
     pub async fn start(which: Which, layout: Layout, filter: Filter, tuning: Tuning) -> Result<Self> {
+        Self::over(lakes::lake(which, layout, filter), tuning).await
+    }
+
+    /// Starts the service over another lake.
+    pub async fn over(lake: Lake, tuning: Tuning) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let root = directory.path().to_owned();
-        tokio::task::spawn_blocking(move || lakes::write(&root, which, layout, filter)).await??;
+        let (root, policies) = (directory.path().to_owned(), lake.policies.clone());
+        tokio::task::spawn_blocking(move || lakes::write(&root, &lake)).await??;
         let catalog = open_catalog(directory.path()).await?;
         let users = write_users(directory.path())?;
         let (root, known) = (directory.path().to_owned(), Arc::clone(&catalog));
@@ -81,7 +86,6 @@ impl Service {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         tokio::spawn(async move { server.serve(listener, stopped).await });
-        let policies = lakes::policies(which, filter);
         Ok(Self { coordinator, identity, address, policies, directory, stop })
     }
 
