@@ -55,8 +55,21 @@ impl<'a> Scope<'a> {
             Kind::Long => tape.one_of(&["0", "7", "100", "40", "-1", "20", "9223372036854775807"]).to_owned(),
             Kind::Text => tape
                 .one_of(&[
-                    "'a'", "'b'", "'Person 1'", "'somebody'", "'MRN00007'", "'LS6'", "'532'", "'53201'",
-                    "'pulse'", "'x''y'", "''", "'M**'", "'12'", "'LS6 1AA'", "'not a number'",
+                    "'a'",
+                    "'b'",
+                    "'Person 1'",
+                    "'somebody'",
+                    "'MRN00007'",
+                    "'LS6'",
+                    "'532'",
+                    "'53201'",
+                    "'pulse'",
+                    "'x''y'",
+                    "''",
+                    "'M**'",
+                    "'12'",
+                    "'LS6 1AA'",
+                    "'not a number'",
                 ])
                 .to_owned(),
             Kind::Date => tape
@@ -86,7 +99,9 @@ impl<'a> Scope<'a> {
                 format!("CASE WHEN {when} THEN {then} ELSE {other} END")
             }
             3 => format!("nullif({}, {})", self.value(tape, kind, next), Self::literal(tape, kind)),
-            4 if kind != Kind::Bool => self.scalar_subquery(tape, kind).unwrap_or_else(|| "NULL".to_owned()),
+            4 if kind != Kind::Bool => {
+                self.scalar_subquery(tape, kind).unwrap_or_else(|| Self::literal(tape, kind))
+            }
             _ => self.computed(tape, kind, next),
         }
     }
@@ -101,7 +116,7 @@ impl<'a> Scope<'a> {
                     0 => format!("({number} + 1)"),
                     1 => format!("({number} * 3)"),
                     2 => format!("abs({number})"),
-                    3 => format!("(-{number})"),
+                    3 => format!("(- {number})"),
                     4 => format!("character_length({})::bigint", self.value(tape, Kind::Text, depth)),
                     5 => format!("extract(year FROM {})::bigint", self.value(tape, Kind::Date, depth)),
                     6 => format!("strpos({}, '1')::bigint", self.value(tape, Kind::Text, depth)),

@@ -28,14 +28,8 @@ pub enum Operator {
     AtLeast,
 }
 
-const OPERATORS: [Operator; 6] = [
-    Operator::Equal,
-    Operator::Unequal,
-    Operator::Less,
-    Operator::AtMost,
-    Operator::More,
-    Operator::AtLeast,
-];
+const OPERATORS: [Operator; 6] =
+    [Operator::Equal, Operator::Unequal, Operator::Less, Operator::AtMost, Operator::More, Operator::AtLeast];
 
 impl Operator {
     fn word(self) -> &'static str {
@@ -152,9 +146,9 @@ fn like(value: &[char], pattern: &[char]) -> bool {
     match pattern.split_first() {
         None => value.is_empty(),
         Some(('%', rest)) => (0..=value.len()).any(|skipped| like(&value[skipped..], rest)),
-        Some((wanted, rest)) => {
-            value.split_first().is_some_and(|(first, tail)| (*wanted == '_' || first == wanted) && like(tail, rest))
-        }
+        Some((wanted, rest)) => value
+            .split_first()
+            .is_some_and(|(first, tail)| (*wanted == '_' || first == wanted) && like(tail, rest)),
     }
 }
 
@@ -212,7 +206,11 @@ impl Value {
                 _ => Cell::Null,
             },
             Self::Case(when, then, other) => {
-                if when.of(row) == Some(true) { of(then) } else { of(other) }
+                if when.of(row) == Some(true) {
+                    of(then)
+                } else {
+                    of(other)
+                }
             }
         }
     }
@@ -299,7 +297,8 @@ impl Filter {
             Self::Null(value, negated) => Some((value.of(row) == Cell::Null) != *negated),
             Self::Like(value, pattern, negated) => match value.of(row) {
                 Cell::Text(value) => {
-                    let (value, pattern): (Vec<_>, Vec<_>) = (value.chars().collect(), pattern.chars().collect());
+                    let (value, pattern): (Vec<_>, Vec<_>) =
+                        (value.chars().collect(), pattern.chars().collect());
                     Some(like(&value, &pattern) != *negated)
                 }
                 _ => None,
@@ -438,7 +437,11 @@ impl Draw<'_, '_> {
         let index = self.tape.below(60) as i64;
         let mut dice = Dice::new(index as u64);
         let cell = usual(self.subject.name, column.name, index, &mut dice);
-        Value::Literal(if cell == Cell::Null { usual(self.subject.name, column.name, index, &mut dice) } else { cell })
+        Value::Literal(if cell == Cell::Null {
+            usual(self.subject.name, column.name, index, &mut dice)
+        } else {
+            cell
+        })
     }
 
     fn value(&self, kind: Kind, depth: usize) -> Value {

@@ -202,9 +202,7 @@ pub fn sibling(masking: Masking, part: Part, cell: &Cell, kind: Kind, dice: &mut
             _ => text(dice.one_of(&HOSTILE)),
         },
         (_, Cell::Text(value), _) => text(letters(value, dice)),
-        (_, Cell::Texts(values), _) => {
-            Cell::Texts(values.iter().map(|value| letters(value, dice)).collect())
-        }
+        (_, Cell::Texts(values), _) => Cell::Texts(values.iter().map(|value| letters(value, dice)).collect()),
         (_, Cell::Long(value), _) => Cell::Long(value.saturating_add(dice.between(-12, 30))),
         (_, Cell::Date(day), _) => {
             Cell::Date(day.saturating_add(i32::try_from(dice.between(-40, 40)).unwrap_or(0)))

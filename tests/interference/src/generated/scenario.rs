@@ -6,7 +6,7 @@ use std::ops::Range;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
 
-use crate::cells::{Cell, Column, Kind, Row};
+use crate::cells::{Cell, Column, Kind, Row, text};
 use crate::delta::Layout;
 use crate::doors::Door;
 use crate::generated::filter::{Draw, Filter};
@@ -41,9 +41,8 @@ fn numbers(count: Range<usize>) -> impl Strategy<Value = Vec<u32>> {
 pub fn strategy() -> impl Strategy<Value = Numbers> {
     let filters = vec(numbers(20..40), 1..7);
     let masks = vec(numbers(8..9), 2..16);
-    (any::<u16>(), numbers(8..9), vec(numbers(3..4), 3..4), filters, masks).prop_map(
-        |(seed, path, grants, filters, masks)| Numbers { seed, path, grants, filters, masks },
-    )
+    (any::<u16>(), numbers(8..9), vec(numbers(3..4), 3..4), filters, masks)
+        .prop_map(|(seed, path, grants, filters, masks)| Numbers { seed, path, grants, filters, masks })
 }
 
 /// Whom a rule concerns.
@@ -151,8 +150,8 @@ fn grant(name: &str, tape: &Tape<'_>) -> (Grant, String) {
 /// Masks that fit a column, by its values.
 fn fitting(column: Column) -> Vec<Masking> {
     use Masking::{
-        AgeCap, Bucket, Constant, Month, Noise, Null, Outward, Quarter, Redact, ShowFirst, ShowLast, Token, Year,
-        Zip3,
+        AgeCap, Bucket, Constant, Month, Noise, Null, Outward, Quarter, Redact, ShowFirst, ShowLast, Token,
+        Year, Zip3,
     };
     match (column.kind, column.name) {
         (Kind::Text, "postcode") => vec![Outward, Null, Redact, ShowFirst(2), Token("places")],
@@ -257,7 +256,8 @@ impl Scenario {
             let _ = writeln!(text, "  - {{ name: m{index}, {target}{audience}, mask: {mask} }}");
         }
         text.push_str("keys:\n  own: { from: \"file:mask.key\" }\n");
-        text.replace("row_filters:\nmasks:", "row_filters: []\nmasks:").replace("masks:\nkeys:", "masks: []\nkeys:")
+        text.replace("row_filters:\nmasks:", "row_filters: []\nmasks:")
+            .replace("masks:\nkeys:", "masks: []\nkeys:")
     }
 
     fn copy_policies(&self) -> String {
@@ -310,7 +310,9 @@ impl Scenario {
                     let before = std::mem::replace(&mut other[column], raw);
                     let same = self.masked(subject, column, &other[column])
                         == self.masked(subject, column, &row[column]);
-                    if same && self.is_shown(subject, &other) {
+                    // Delta has no empty text as a partition: it is NULL.
+                    let named = !self.partitioned || other[column] != text("");
+                    if same && named && self.is_shown(subject, &other) {
                         break;
                     }
                     other[column] = before;

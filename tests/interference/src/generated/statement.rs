@@ -101,7 +101,9 @@ fn fallible(tape: &Tape<'_>, readable: &[Relation]) -> Statement {
         2 => format!("SELECT max({expression}), count(*) FROM {from} t"),
         3 => format!("SELECT {expression} AS x, count(*) FROM {from} t GROUP BY 1"),
         4 => format!("SELECT {column} FROM {from} t WHERE {expression} IS NULL"),
-        _ => format!("SELECT {column} FROM {from} t WHERE CASE WHEN {expression} > 3 THEN true ELSE false END"),
+        _ => {
+            format!("SELECT {column} FROM {from} t WHERE CASE WHEN {expression} > 3 THEN true ELSE false END")
+        }
     };
     Statement { sql, ordered: false }
 }
@@ -260,7 +262,7 @@ fn set_operation(tape: &Tape<'_>, tables: &[Relation]) -> Query {
     let kinds: Vec<Kind> = (0..=tape.below(2)).map(|_| tape.one_of(&PLAIN[..4])).collect();
     let left = select(tape, &from_one(tape_table(tape, tables), tables), Some(&kinds));
     let right = select(tape, &from_one(tape_table(tape, tables), tables), Some(&kinds));
-    let word = tape.one_of(&["UNION ALL", "UNION", "EXCEPT", "INTERSECT", "EXCEPT ALL", "INTERSECT ALL"]);
+    let word = tape.one_of(&["UNION ALL", "UNION", "EXCEPT", "INTERSECT"]);
     // In parentheses, so that ORDER BY is that of both.
     Query { sql: format!("SELECT * FROM ({} {word} {}) s", left.sql, right.sql), kinds }
 }
