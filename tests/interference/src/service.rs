@@ -28,12 +28,13 @@ use crate::lakes::{self, Filter, Lake, Which};
 pub const PASSWORD: &str = "open sesame";
 
 /// Who there is: name, tenant, roles, clinic.
-const PEOPLE: [(&str, &str, &str, &str); 5] = [
+const PEOPLE: [(&str, &str, &str, &str); 6] = [
     ("alice", "a", "analyst", "north"),
     ("bob", "b", "analyst", "north"),
     ("dora", "a", "clerk", "north"),
     ("norman", "a", "nobody", "north"),
     ("oscar", "a", "operator", "north"),
+    ("stella", "a", "steward", "north"),
 ];
 
 /// How a service plans and reads.
@@ -71,6 +72,8 @@ impl Service {
     /// Starts the service over another lake.
     pub async fn over(lake: Lake, tuning: Tuning) -> Result<Self> {
         let directory = tempfile::tempdir()?;
+        #[cfg(feature = "mutations")]
+        crate::listed::prepare(directory.path(), lake.layout)?;
         let (root, policies) = (directory.path().to_owned(), lake.policies.clone());
         tokio::task::spawn_blocking(move || lakes::write(&root, &lake)).await??;
         let catalog = open_catalog(directory.path()).await?;
