@@ -124,9 +124,15 @@ impl Masking {
                 of_date(cell, |date| NaiveDate::from_ymd_opt(date.year(), 1, 1).max(oldest))
             }
             (Self::AgeCap, Cell::Double(age)) => {
-                if *age >= 0.0 && age.is_finite() { Cell::Double(age.floor().min(90.0)) } else { Cell::Null }
+                if *age >= 0.0 && age.is_finite() {
+                    Cell::Double(age.floor().min(90.0))
+                } else {
+                    Cell::Null
+                }
             }
-            (Self::AgeCap, raw) => of_number(raw, |age, unit| (age >= 0).then(|| (age / unit).min(90) * unit)),
+            (Self::AgeCap, raw) => {
+                of_number(raw, |age, unit| (age >= 0).then(|| (age / unit).min(90) * unit))
+            }
             (Self::Bucket(width, origin), Cell::Double(value)) => {
                 let (width, origin) = (f64::from(width), f64::from(origin));
                 Cell::Double(((value - origin) / width).floor() * width + origin)
@@ -154,7 +160,11 @@ impl Masking {
         match self {
             Self::ShowFirst(shown) => {
                 let hidden = stars(shown);
-                value.chars().take(length - hidden).chain(std::iter::repeat_n('*', hidden)).collect::<String>()
+                value
+                    .chars()
+                    .take(length - hidden)
+                    .chain(std::iter::repeat_n('*', hidden))
+                    .collect::<String>()
             }
             Self::ShowLast(shown) => {
                 let hidden = stars(shown);
@@ -212,9 +222,7 @@ fn date_of(day: i32) -> Option<NaiveDate> {
 /// What `change` makes of the day; of an instant midnight of that day.
 fn of_date(raw: &Cell, change: impl Fn(NaiveDate) -> Option<NaiveDate>) -> Cell {
     match raw {
-        Cell::Date(day) => {
-            date_of(*day).and_then(change).and_then(day_of).map_or(Cell::Null, Cell::Date)
-        }
+        Cell::Date(day) => date_of(*day).and_then(change).and_then(day_of).map_or(Cell::Null, Cell::Date),
         Cell::Instant(instant) => {
             let date = DateTime::from_timestamp_micros(*instant).map(|instant| instant.date_naive());
             let day = date.and_then(change).and_then(day_of);
@@ -286,6 +294,9 @@ mod tests {
         assert_eq!(Masking::AgeCap.apply(&Cell::Long(-1)), Cell::Null);
         assert_eq!(Masking::Bucket(10, 5).apply(&Cell::Long(24)), Cell::Long(15));
         assert_eq!(Masking::Bucket(10, 0).apply(&Cell::Decimal(-1)), Cell::Decimal(-1_000));
-        assert_eq!(Masking::Year.apply(&Cell::Instant(400 * 86_400_000_001)), Cell::Instant(365 * 86_400_000_000));
+        assert_eq!(
+            Masking::Year.apply(&Cell::Instant(400 * 86_400_000_001)),
+            Cell::Instant(365 * 86_400_000_000)
+        );
     }
 }
