@@ -79,7 +79,7 @@ fn programs() -> Result<PathBuf> {
     let elsewhere = || std::env::split_paths(&path).find(|folder| folder.join("postgres").exists());
     debian
         .or_else(elsewhere)
-        .context("there is no PostgreSQL server to compare with: scripts/setup.sh lint installs one")
+        .context("there is no PostgreSQL server to compare with: scripts/setup.sh peers installs one")
 }
 
 /// A command for one of its programs, which refuse to be run by root.
