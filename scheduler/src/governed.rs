@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result};
 use indexmap::IndexMap;
-use lakeward_catalog::{CatalogSnapshot, TableEntry, TableState, VersionError};
+use lakeward_catalog::{CatalogSnapshot, TableEntry, TableSnapshot, TableState, VersionError};
 use lakeward_policy::mutation::{Mutation, active};
 use lakeward_policy::{Access, PolicyTable, Resolved, Securable};
 
@@ -145,12 +145,21 @@ impl GovernedLake {
         };
         match state {
             TableState::Available(table) => {
-                let raw = changes.unwrap_or_else(|| table.provider());
+                let raw = changes.unwrap_or_else(|| provider(table));
                 Ok(Some(Arc::new(PolicyTable::new(raw, policy, readable, table.version()))))
             }
             TableState::Unavailable { .. } => unavailable(&securable.schema, &securable.table),
         }
     }
+}
+
+/// The table's own scan, or what tests put in its place.
+fn provider(table: &Arc<TableSnapshot>) -> Arc<dyn TableProvider> {
+    #[cfg(feature = "mutations")]
+    if let Some(other) = lakeward_policy::mutation::substituted(table.location().as_str(), &table.schema()) {
+        return other;
+    }
+    table.provider()
 }
 
 fn unavailable<T>(schema: &str, name: &str) -> Result<T> {

@@ -7,7 +7,7 @@ use lakeward_policy::mutation::{Mutation, active};
 use sha2::{Digest, Sha256};
 use sqlparser::ast::{
     self, AnalyzeFormat, AnalyzeFormatKind, CloseCursor, DiscardObject, Expr, Ident, ObjectName, Query,
-    Reset, Set, SetExpr, TableFactor, Value, Visit, Visitor,
+    Reset, Set, SetExpr, SetOperator, SetQuantifier, TableFactor, Value, Visit, Visitor,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
@@ -370,6 +370,15 @@ fn check_body(body: &SetExpr) -> ControlFlow<QueryError> {
                 "statements that change data are not supported: sessions read, they do not change anything",
             ))
         }
+        // The engine looks whether a row is on the other side, not how often: a wrong answer.
+        SetExpr::SetOperation {
+            op: SetOperator::Except | SetOperator::Minus | SetOperator::Intersect,
+            set_quantifier: SetQuantifier::All | SetQuantifier::AllByName,
+            ..
+        } => ControlFlow::Break(QueryError::new(
+            SqlState::FeatureNotSupported,
+            "EXCEPT ALL and INTERSECT ALL are not supported",
+        )),
         SetExpr::SetOperation { left, right, .. } => {
             check_body(left)?;
             check_body(right)
@@ -406,6 +415,11 @@ mod tests {
             ("SELECT * FROM t FOR UPDATE", "25006"),
             ("SELECT * FROM t TABLESAMPLE BERNOULLI (10)", "0A000"),
             ("SELECT * FROM (SELECT * FROM t TABLESAMPLE SYSTEM (1)) x", "0A000"),
+            ("SELECT a FROM t EXCEPT ALL SELECT a FROM u", "0A000"),
+            (
+                "SELECT 1 WHERE EXISTS (SELECT a FROM t UNION (SELECT 1 INTERSECT ALL SELECT a FROM u))",
+                "0A000",
+            ),
             ("WITH x AS (INSERT INTO t VALUES (1) RETURNING a) SELECT * FROM x", "25006"),
             ("SET ROLE steward", "42501"),
             ("SET SESSION AUTHORIZATION stella", "42501"),
