@@ -91,8 +91,7 @@ impl Resolved {
     /// Whether the principal may describe (or read) `table`, whatever its columns are.
     #[must_use]
     pub fn may_see(&self, table: &Securable) -> bool {
-        self.allows(table, Action::Describe)
-            && self.end_user.as_ref().is_none_or(|user| user.may_see(table))
+        self.allows(table, Action::Describe) && self.end_user.as_ref().is_none_or(|user| user.may_see(table))
     }
 
     /// Whether the principal may read `schema.table`, a table of the service's own, which carries no tags.
@@ -108,11 +107,12 @@ impl Resolved {
     #[must_use]
     pub fn may_change_policies(&self) -> bool {
         let tenant = self.principal.tenant.as_deref();
-        let named = self.grants.roles.iter().flat_map(|role| self.snapshot.grants.of_role(role)).any(|grant| {
-            grant.target.to_string() == POLICY_CHANGES
-                && (grant.action, grant.effect) == (Action::Select, Effect::Allow)
-                && grant.is_for_tenant(tenant)
-        });
+        let named =
+            self.grants.roles.iter().flat_map(|role| self.snapshot.grants.of_role(role)).any(|grant| {
+                grant.target.to_string() == POLICY_CHANGES
+                    && (grant.action, grant.effect) == (Action::Select, Effect::Allow)
+                    && grant.is_for_tenant(tenant)
+            });
         // Denials may be patterns.
         named
             && POLICY_CHANGES.split_once('.').is_some_and(|(schema, name)| self.may_read(schema, name))

@@ -110,9 +110,8 @@ impl PolicySnapshot {
 
     /// `table` carries all its tags.
     fn describe_some(&self, table: Option<&Securable>) -> Vec<RuleDescription> {
-        let concerned = |grant: &&Grant| {
-            table.is_none_or(|table| grant.names(&table.schema, &table.table, &table.tags))
-        };
+        let concerned =
+            |grant: &&Grant| table.is_none_or(|table| grant.names(&table.schema, &table.table, &table.tags));
         let grants = self.grants.all.iter().filter(concerned).map(|grant| RuleDescription {
             kind: "grant",
             name: grant.role.clone(),
@@ -149,7 +148,9 @@ impl PolicySnapshot {
         let concerned = |mask: &&MaskRule| {
             table.is_none_or(|table| match &table.columns {
                 // What cannot be located concerns the table all the more: it shows no rows.
-                Some(columns) => !mask.parts(table, &Columns::of(table, columns)).is_ok_and(|parts| parts.is_empty()),
+                Some(columns) => {
+                    !mask.parts(table, &Columns::of(table, columns)).is_ok_and(|parts| parts.is_empty())
+                }
                 None => true,
             })
         };

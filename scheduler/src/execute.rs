@@ -187,6 +187,7 @@ fn audited_table(scan: &GovernedScan) -> AuditedTable {
         table: table.to_owned(),
         version: Some(scan.version),
         columns: scan.columns.clone(),
+        masked: scan.masked.clone(),
     }
 }
 
@@ -269,5 +270,6 @@ fn denial(session: &Session, id: StatementId, text: &str, error: &QueryError, re
         text: text.to_owned(),
         sqlstate: error.state.code().to_owned(),
         reason: reason.to_owned(),
+        policy_digest: session.coordinator.policies().current().digest().to_owned(),
     });
 }

@@ -259,6 +259,12 @@ fn reading(
         .flatten()
         .filter_map(|column| column.as_str().map(str::to_owned))
         .collect();
+    let masked: Vec<&str> = read
+        .iter()
+        .filter_map(|table| table.get("masked")?.as_array())
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if read.is_empty() || column.is_some_and(|column| !columns.iter().any(|known| known == column)) {
         return None;
     }
@@ -275,9 +281,18 @@ fn reading(
         time: entry.time.clone(),
         user: entry.members.get("actor").and_then(|actor| text(actor, "user")).unwrap_or_default(),
         version: version.map_or_else(String::new, |version| version.to_string()),
-        columns: columns.join(", "),
+        columns: column_list(&columns, &masked),
         rows: None,
         names_value,
     };
     Some((id.to_owned(), reading))
+}
+
+/// The columns, those that were masked with a note.
+fn column_list(columns: &[String], masked: &[&str]) -> String {
+    let listed = columns.iter().map(|column| match masked.contains(&column.as_str()) {
+        true => format!("{column} (masked)"),
+        false => column.clone(),
+    });
+    listed.collect::<Vec<_>>().join(", ")
 }

@@ -169,15 +169,17 @@ impl AsyncFileReader for LakeReader {
         .boxed()
     }
 
+    /// With the page index, whatever `_options` say: they come from an opener that asks for the footer
+    /// alone and for the index itself later, past the cache, for every scan anew. Files are not encrypted.
     fn get_metadata<'a>(
         &'a mut self,
-        options: Option<&'a ArrowReaderOptions>,
+        _options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         async move {
             let (table, store) = (Arc::clone(&self.table), Arc::clone(&self.source.store));
             let reader = self.open().await?;
             let failures = store.failures();
-            reader.get_metadata(options).await.map_err(|error| match store.failures() == failures {
+            reader.get_metadata(None).await.map_err(|error| match store.failures() == failures {
                 true => damaged(&table, error),
                 // The engine makes a text of what the store said.
                 false => {

@@ -44,6 +44,8 @@ pub struct GovernedScan {
     pub version: u64,
     /// Columns that leave the barrier.
     pub columns: Vec<String>,
+    /// Those of them that leave it masked.
+    pub masked: Vec<String>,
     /// Rules that apply.
     pub rules: Vec<String>,
     /// Whether its rows may be read.
@@ -84,20 +86,22 @@ fn check_logical(
             let provider = source_as_provider(&scan.source)
                 .map_err(|_| NotVerified::new(format!("the source of {} is unknown", scan.table_name)))?;
             if let Some(table) = provider.downcast_ref::<PolicyTable>() {
-                let columns = match &scan.projection {
-                    Some(indices) => {
-                        let schema = table.schema();
-                        indices
-                            .iter()
-                            .filter_map(|i| schema.fields().get(*i).map(|f| f.name().clone()))
-                            .collect()
-                    }
-                    None => table.schema().fields().iter().map(|f| f.name().clone()).collect(),
+                let schema = table.schema();
+                let read: Vec<usize> = match &scan.projection {
+                    Some(indices) => indices.clone(),
+                    None => (0..schema.fields().len()).collect(),
                 };
+                let names = |wanted: &dyn Fn(&usize) -> bool| -> Vec<String> {
+                    let fields = read.iter().filter(|index| wanted(index));
+                    fields.filter_map(|index| Some(schema.fields().get(*index)?.name().clone())).collect()
+                };
+                let masked = names(&|index| table.policy().masks.contains_key(index));
+                let columns = names(&|_| true);
                 return Ok(Some(GovernedScan {
                     table: table.name().to_owned(),
                     version: table.version(),
                     columns,
+                    masked,
                     rules: table.policy().rules().to_vec(),
                     readable: table.is_readable(),
                     policy: Arc::clone(table.policy()),

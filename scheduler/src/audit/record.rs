@@ -80,6 +80,9 @@ pub struct AuditedTable {
     pub version: Option<u64>,
     /// Columns read, in table order.
     pub columns: Vec<String>,
+    /// Those of them that the statement saw masked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub masked: Vec<String>,
 }
 
 /// A statement is about to run.
@@ -157,6 +160,8 @@ pub struct Denied {
     pub sqlstate: String,
     /// Why, for operators: names of objects and rules, never a value from a statement or a table.
     pub reason: String,
+    /// Digest of the policies in force, in hex.
+    pub policy_digest: String,
 }
 
 /// Somebody tried to log in.
@@ -224,6 +229,7 @@ pub(super) enum Record {
         client: Client,
         sqlstate: String,
         reason: String,
+        policy_digest: String,
         text_digest: String,
         text: SealedText,
     },
@@ -273,6 +279,7 @@ impl Record {
             client: shortened(denied.client),
             sqlstate: denied.sqlstate,
             reason: denied.reason,
+            policy_digest: denied.policy_digest,
         })
     }
 

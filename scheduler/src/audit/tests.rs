@@ -45,6 +45,7 @@ fn intent(id: &str) -> Intent {
             table: "patients".into(),
             version: Some(3),
             columns: vec!["birth_date".into()],
+            masked: Vec::new(),
         }],
         policy_digest: "abc".into(),
         rules: vec!["own-tenant".into()],
@@ -141,6 +142,7 @@ async fn a_statement_leaves_a_chain_of_records_that_verifies() {
         text: "SELECT 'secret-q2' FROM bronze.x".into(),
         sqlstate: "42P01".into(),
         reason: "no grant on bronze.x".into(),
+        policy_digest: "abc".into(),
     });
     log.policy_reload(PolicyReload { subject: "policies".into(), digest: "d".into(), accepted: true });
     log.intent(intent("q3"), Durability::Grouped).await.unwrap();

@@ -96,6 +96,7 @@ async fn audited_run(
             table: table.to_owned(),
             version: None,
             columns: Vec::new(),
+            masked: Vec::new(),
         }],
         policy_digest: view.lake.resolved.snapshot().digest().to_owned(),
         rules: Vec::new(),

@@ -81,8 +81,7 @@ pub(super) async fn run(config: &Path, draft: &Path, statements: &Path) -> anyho
                     };
                     let read: Vec<&RehearsedRead> =
                         before.iter().chain(after).filter(|read| read.table == *table).collect();
-                    let (was, is) =
-                        (was.policies.resolve(&person), is.policies.resolve(&person));
+                    let (was, is) = (was.policies.resolve(&person), is.policies.resolve(&person));
                     let changes =
                         diff::changes(&of(was.explain(known), &read), &of(is.explain(known), &read));
                     for change in changes {
