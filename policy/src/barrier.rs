@@ -41,6 +41,7 @@ use crate::compact::compacted;
 use crate::mask::Mask;
 use crate::mutation::{Mutation, active};
 use crate::total::is_flat;
+use crate::view::ViewFailed;
 
 /// One column that leaves the barrier.
 #[derive(Debug, Clone)]
@@ -392,6 +393,12 @@ pub struct ScanFailed {
 fn scan_failed(table: &str, error: DataFusionError) -> DataFusionError {
     if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
         return error;
+    }
+    // A view inside another is named by who wrote that; this one is what the statement names.
+    if let DataFusionError::External(source) = error.find_root()
+        && source.is::<ViewFailed>()
+    {
+        return DataFusionError::External(Box::new(ViewFailed { view: table.to_owned() }));
     }
     // Errors of files name paths and sizes; those of values would put a patient's data into the log.
     let detail = match error.find_root() {

@@ -48,9 +48,16 @@ impl PolicyEngine {
 
     /// Loads the files again. On any problem the snapshot in force stays. Reads files: not for async tasks.
     pub fn reload(&self, tables: &[Securable]) -> Result<Reload, Diagnostics> {
+        self.reload_with(tables, || ())
+    }
+
+    /// The same; `accepted` is called between the check and the change: what changes together with the
+    /// policies is put aside there.
+    pub fn reload_with(&self, tables: &[Securable], accepted: impl FnOnce()) -> Result<Reload, Diagnostics> {
         let _one = self.reloading.lock();
         let current = self.current.load();
         let next = PolicySnapshot::load(&self.files, tables, current.epoch() + 1)?;
+        accepted();
         if next.digest() == current.digest() {
             return Ok(Reload::Unchanged);
         }

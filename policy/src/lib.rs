@@ -33,6 +33,7 @@ mod table;
 mod tests;
 mod total;
 mod verifier;
+pub mod view;
 mod yaml;
 
 pub use access::{Access, TablePolicy};

@@ -34,6 +34,8 @@ pub enum Mutation {
     StatementListOff,
     /// Sessions go on with the policies that they began with.
     EpochUnchecked,
+    /// Predicates of a statement go into the queries of views.
+    ViewOpen,
 }
 
 /// Whether a protection is gone.

@@ -17,6 +17,7 @@ use crate::access::TablePolicy;
 use crate::barrier::{BarrierColumn, PolicyBarrierExec};
 use crate::mutation::{Mutation, active};
 use crate::total::{is_flat, is_leakproof};
+use crate::view::{ViewQuery, ViewSource};
 
 /// Wraps a raw table; every scan of it is sealed by a [`PolicyBarrierExec`].
 ///
@@ -28,8 +29,10 @@ pub struct PolicyTable {
     policy: Arc<TablePolicy>,
     /// May rows be read, or only columns and plans be seen?
     readable: bool,
-    /// Version of the table that is read, for the audit trail.
-    version: u64,
+    /// Version of the table that is read, for the audit trail; a view has none.
+    version: Option<u64>,
+    /// Where it is a view: its query, which `inner` scans.
+    query: Option<Arc<ViewQuery>>,
 }
 
 impl PolicyTable {
@@ -40,7 +43,13 @@ impl PolicyTable {
         readable: bool,
         version: u64,
     ) -> Self {
-        Self { inner, policy, readable, version }
+        Self { inner, policy, readable, version: Some(version), query: None }
+    }
+
+    /// Seals a view. The policies are those of the view; what its query reads was decided with the query.
+    pub fn of_view(query: Arc<ViewQuery>, policy: Arc<TablePolicy>, readable: bool) -> Self {
+        let inner = Arc::new(ViewSource(Arc::clone(&query)));
+        Self { inner, policy, readable, version: None, query: Some(query) }
     }
 
     /// `schema.table`.
@@ -61,10 +70,15 @@ impl PolicyTable {
         self.readable
     }
 
-    /// Version of the table that is read.
+    /// Version of the table that is read; None for a view.
     #[must_use]
-    pub fn version(&self) -> u64 {
+    pub fn version(&self) -> Option<u64> {
         self.version
+    }
+
+    /// The query, where it is a view.
+    pub(crate) fn query(&self) -> Option<&Arc<ViewQuery>> {
+        self.query.as_ref()
     }
 
     /// Whether a predicate over the column may be evaluated on rows that are not shown.
@@ -78,7 +92,8 @@ impl PolicyTable {
         // Who may see plans but no rows would read column bounds off the files that a predicate leaves.
         self.readable
             && (is_leakproof(filter, &|column| self.may_push_over(column))
-                || active(Mutation::PushEverything))
+                || active(Mutation::PushEverything)
+                || (self.query.is_some() && active(Mutation::ViewOpen)))
     }
 }
 
@@ -89,7 +104,7 @@ impl TableProvider for PolicyTable {
     }
 
     fn table_type(&self) -> TableType {
-        TableType::Base
+        if self.query.is_some() { TableType::View } else { TableType::Base }
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {

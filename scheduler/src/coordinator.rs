@@ -13,10 +13,12 @@ use prometheus::Registry;
 
 use crate::audit::{Actor, AuditLog, Client, Login, PolicyReload};
 use crate::error::{QueryError, SqlState};
+use crate::governed::all_securables;
 pub use crate::governed::securables;
 use crate::metrics::Metrics;
 use crate::registry::QueryRegistry;
 use crate::session::{ClientInfo, Session};
+pub use crate::views::Views;
 
 /// What a coordinator is made of.
 pub struct CoordinatorParts {
@@ -24,6 +26,8 @@ pub struct CoordinatorParts {
     pub catalog: Arc<LakeCatalog>,
     /// Policies in force.
     pub policies: Arc<PolicyEngine>,
+    /// Views over the lake, checked together with the policies.
+    pub views: Arc<Views>,
     /// Accounts.
     pub identity: Arc<IdentityStore>,
     /// Memory, spill files, stores.
@@ -55,6 +59,7 @@ pub struct CoordinatorOptions {
 pub struct Coordinator {
     catalog: Arc<LakeCatalog>,
     policies: Arc<PolicyEngine>,
+    views: Arc<Views>,
     identity: Arc<IdentityStore>,
     runtime: Arc<RuntimeEnv>,
     audit: Arc<AuditLog>,
@@ -62,6 +67,8 @@ pub struct Coordinator {
     registry: QueryRegistry,
     options: CoordinatorOptions,
     closing: AtomicBool,
+    /// One reload of policies and views at a time.
+    reloading: parking_lot::Mutex<()>,
 }
 
 impl std::fmt::Debug for Coordinator {
@@ -78,6 +85,20 @@ pub fn load_policies(
     PolicyEngine::load(files, &securables(&catalog.snapshot()))
 }
 
+/// The same with a file of views: policies are checked against tables and views. Reads files: not for async
+/// tasks.
+pub fn load_policies_and_views(
+    files: Vec<std::path::PathBuf>,
+    views: Option<std::path::PathBuf>,
+    catalog: &LakeCatalog,
+) -> Result<(PolicyEngine, Views), Diagnostics> {
+    let snapshot = catalog.snapshot();
+    let views = Views::load(views, &snapshot)?;
+    let compiled = views.changed(&snapshot)?.compiled;
+    let policies = PolicyEngine::load(files, &all_securables(&snapshot, &compiled))?;
+    Ok((policies, views))
+}
+
 impl Coordinator {
     /// Starts with everything in place; fails only where a counter's name is taken.
     pub fn start(parts: CoordinatorParts) -> Result<Arc<Self>, prometheus::Error> {
@@ -85,12 +106,14 @@ impl Coordinator {
             metrics: Metrics::new(&parts.metrics)?,
             catalog: parts.catalog,
             policies: parts.policies,
+            views: parts.views,
             identity: parts.identity,
             runtime: parts.runtime,
             audit: parts.audit,
             registry: QueryRegistry::default(),
             options: parts.options,
             closing: AtomicBool::new(false),
+            reloading: parking_lot::Mutex::new(()),
         }))
     }
 
@@ -125,9 +148,22 @@ impl Coordinator {
         });
     }
 
-    /// Loads policy files again; on any problem those in force stay. Reads files: not for async tasks.
+    /// Loads policy files and views again; on any problem those in force stay. Reads files: not for async tasks.
     pub fn reload_policies(&self) -> Result<Reload, Diagnostics> {
-        let outcome = self.policies.reload(&securables(&self.catalog.snapshot()));
+        let catalog = self.catalog.snapshot();
+        let _one = self.reloading.lock();
+        let outcome = self.views.changed(&catalog).and_then(|changed| {
+            let tables = all_securables(&catalog, &changed.compiled);
+            if !changed.differs {
+                return self.policies.reload(&tables);
+            }
+            let outcome = self.policies.reload_with(&tables, || self.views.put_aside());
+            if outcome.is_ok() {
+                self.views.put_in_force(changed);
+            }
+            // Views alone are a change, too.
+            outcome.map(|_| Reload::Changed(self.policies.current().epoch()))
+        });
         if !matches!(outcome, Ok(Reload::Unchanged)) {
             self.audit.policy_reload(PolicyReload {
                 subject: "policies".to_owned(),
@@ -169,6 +205,10 @@ impl Coordinator {
 
     pub(crate) fn policies(&self) -> &Arc<PolicyEngine> {
         &self.policies
+    }
+
+    pub(crate) fn views(&self) -> &Arc<Views> {
+        &self.views
     }
 
     pub(crate) fn identity(&self) -> &Arc<IdentityStore> {

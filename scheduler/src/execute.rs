@@ -14,6 +14,7 @@ use crate::coordinator::{Coordinator, actor, audited};
 use crate::error::{QueryError, SqlState};
 use crate::explain;
 use crate::failure;
+use crate::governed::GovernedLake;
 use crate::plan::{Planned, Runnable};
 use crate::registry::{QueryEntry, StatementId};
 use crate::result::QueryStream;
@@ -164,11 +165,11 @@ async fn intent(
         client: audited(&session.client),
         text: statement.text().to_owned(),
         kind: if matches!(*statement.kind, Kind::Explain { .. }) { "EXPLAIN" } else { "SELECT" }.to_owned(),
-        tables: scans.iter().map(audited_table).collect(),
+        tables: scans.iter().flat_map(audited_tables).collect(),
         policy_digest: view.lake.resolved.snapshot().digest().to_owned(),
         rules,
     };
-    let durability = if scans.iter().any(|scan| is_personal(&view.lake.catalog, scan)) {
+    let durability = if scans.iter().any(|scan| is_personal(&view.lake, scan)) {
         Durability::Immediate
     } else {
         Durability::Grouped
@@ -180,23 +181,35 @@ async fn intent(
     })
 }
 
-fn audited_table(scan: &GovernedScan) -> AuditedTable {
-    let (schema, table) = scan.table.split_once('.').unwrap_or(("", &scan.table));
-    AuditedTable {
-        schema: schema.to_owned(),
-        table: table.to_owned(),
-        version: Some(scan.version),
-        columns: scan.columns.clone(),
-    }
+/// What a scan reads: of a view also the tables below it.
+fn audited_tables(scan: &GovernedScan) -> Vec<AuditedTable> {
+    let entry = |name: &str, version: Option<u64>, columns: &[String]| {
+        let (schema, table) = name.split_once('.').unwrap_or(("", name));
+        AuditedTable {
+            schema: schema.to_owned(),
+            table: table.to_owned(),
+            version,
+            columns: columns.to_vec(),
+        }
+    };
+    let below = scan.below().iter().map(|read| entry(&read.table, Some(read.version), &read.columns));
+    std::iter::once(entry(&scan.table, scan.version, &scan.columns)).chain(below).collect()
 }
 
-fn is_personal(catalog: &CatalogSnapshot, scan: &GovernedScan) -> bool {
+fn is_personal(lake: &GovernedLake, scan: &GovernedScan) -> bool {
+    if scan.is_view() {
+        return scan.below().iter().any(|read| is_personal_table(&lake.catalog, &read.table, &read.columns));
+    }
+    is_personal_table(&lake.catalog, &scan.table, &scan.columns)
+}
+
+fn is_personal_table(catalog: &CatalogSnapshot, table: &str, columns: &[String]) -> bool {
     let tagged =
         |tags: &[String]| tags.iter().any(|tag| PERSONAL_TAGS.iter().any(|start| tag.starts_with(start)));
-    let Some((schema, table)) = scan.table.split_once('.') else { return true };
+    let Some((schema, table)) = table.split_once('.') else { return true };
     match catalog.table(schema, table).map(|entry| &entry.state) {
         Some(TableState::Available(table)) => {
-            tagged(table.tags()) || scan.columns.iter().any(|column| tagged(table.column_tags(column)))
+            tagged(table.tags()) || columns.iter().any(|column| tagged(table.column_tags(column)))
         }
         // What cannot be looked up is treated as personal.
         _ => true,
@@ -229,17 +242,22 @@ async fn still_allowed(
         QueryError::new(SqlState::QueryCanceled, "the policies changed while the statement ran")
             .with_hint("Run it again.")
     };
+    if view.key.views != coordinator.views().settled().await.epoch {
+        let now = coordinator.views().settled().await;
+        if tables.iter().any(|table| !now.defines_same(&view.lake.views, table)) {
+            return Err(moved());
+        }
+    }
     let resolved = coordinator.policies().resolve(principal).await.map_err(|_| moved())?;
     if resolved.snapshot().epoch() == view.key.epoch {
         return Ok(());
     }
     for table in tables {
-        let Some(entry) =
-            table.split_once('.').and_then(|(schema, name)| view.lake.catalog.table(schema, name))
+        let Some(securable) =
+            table.split_once('.').and_then(|(schema, name)| view.lake.securable_named(schema, name))
         else {
             return Err(moved());
         };
-        let securable = crate::governed::securable(entry);
         if !resolved.access(&securable).same_as(&view.lake.resolved.access(&securable)) {
             return Err(moved());
         }

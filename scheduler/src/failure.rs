@@ -8,6 +8,7 @@ use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 use lakeward_catalog::data_file_error;
 use lakeward_policy::mutation::{Mutation, active};
+use lakeward_policy::view::ViewFailed;
 use lakeward_policy::{NO_FUNCTION, NO_OPERATOR, NotVerified, ScanFailed};
 
 use crate::error::{QueryError, SqlState};
@@ -112,6 +113,13 @@ fn external(source: &(dyn std::error::Error + Send + Sync + 'static)) -> QueryEr
     if let Some(ScanFailed { table, store_failed: true }) = source.downcast_ref::<ScanFailed>() {
         return QueryError::new(SqlState::IoError, format!("table \"{table}\" cannot be read now"))
             .with_hint("Its store does not give the data; the operator's log says why. Try again later. Nothing partial is shown as complete.");
+    }
+    if let Some(ViewFailed { view }) = source.downcast_ref::<ViewFailed>() {
+        return QueryError::new(
+            SqlState::ObjectNotInPrerequisiteState,
+            format!("view \"{view}\" cannot be computed"),
+        )
+        .with_hint("Its query fails on what it reads; the operator's log says more.");
     }
     if let Some(failed) = source.downcast_ref::<ScanFailed>() {
         return unreadable(&failed.table);

@@ -1,19 +1,22 @@
 //! The catalog as one principal sees it: what may not be seen does not exist.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::session_state::SessionState;
 use indexmap::IndexMap;
 use lakeward_catalog::{CatalogSnapshot, TableEntry, TableState, VersionError};
 use lakeward_policy::mutation::{Mutation, active};
+use lakeward_policy::view::Rights;
 use lakeward_policy::{Access, PolicyTable, Resolved, Securable};
 
 use crate::error::{QueryError, SqlState};
 use crate::history::{self, Shown};
 use crate::versioned::Request;
+use crate::views::{self, CompiledView, CompiledViews};
 
 /// Name of the schema that stands for the search path. No lake schema can be called so.
 pub(crate) const SEARCH_PATH: &str = "$search_path";
@@ -66,11 +69,19 @@ pub fn securables(catalog: &CatalogSnapshot) -> Vec<Securable> {
     catalog.tables().map(securable).collect()
 }
 
+/// Every table and every view.
+pub(crate) fn all_securables(catalog: &CatalogSnapshot, views: &CompiledViews) -> Vec<Securable> {
+    catalog.tables().map(securable).chain(views.securables()).collect()
+}
+
 /// The lake as `resolved` shows it, at one catalog snapshot.
 #[derive(Clone)]
 pub(crate) struct GovernedLake {
     pub(crate) catalog: Arc<CatalogSnapshot>,
     pub(crate) resolved: Arc<Resolved>,
+    pub(crate) views: Arc<CompiledViews>,
+    /// Plans views with the invoker's rights; set by the session's view that the lake belongs to.
+    pub(crate) planner: Arc<OnceLock<Weak<SessionState>>>,
 }
 
 impl fmt::Debug for GovernedLake {
@@ -80,6 +91,62 @@ impl fmt::Debug for GovernedLake {
 }
 
 impl GovernedLake {
+    pub(crate) fn new(
+        catalog: Arc<CatalogSnapshot>,
+        resolved: Arc<Resolved>,
+        views: Arc<CompiledViews>,
+    ) -> Self {
+        Self { catalog, resolved, views, planner: Arc::default() }
+    }
+
+    /// The same lake, for another view.
+    pub(crate) fn of_other_session(&self) -> Self {
+        Self { planner: Arc::default(), ..self.clone() }
+    }
+
+    /// Views that the principal may know of. A table of the same name goes before a view.
+    pub(crate) fn visible_views(&self) -> impl Iterator<Item = &CompiledView> {
+        self.views.iter().filter(|view| {
+            let definition = &view.parsed.definition;
+            self.catalog.table(&definition.schema, &definition.name).is_none()
+                && self.resolved.may_see(&definition.schema, &definition.name)
+        })
+    }
+
+    /// The table or owner's view of this name as policies see it. A view with the invoker's rights is one
+    /// for each of them.
+    pub(crate) fn securable_named(&self, schema: &str, name: &str) -> Option<Securable> {
+        match self.catalog.table(schema, name) {
+            Some(entry) => Some(securable(entry)),
+            None => {
+                let view = self.views.get(schema, name).filter(|view| view.rights() == Rights::Owner)?;
+                view.shape.as_ref().ok().map(|shape| shape.securable.clone())
+            }
+        }
+    }
+
+    /// A view, sealed or for the statement to take in.
+    async fn view(&self, view: &CompiledView) -> Result<Option<Arc<dyn TableProvider>>> {
+        let definition = &view.parsed.definition;
+        if !self.resolved.may_see(&definition.schema, &definition.name) {
+            return Ok(None);
+        }
+        let broken = || DataFusionError::External(Box::new(views::unavailable(&definition.full_name())));
+        let query = match (view.rights(), &view.shape) {
+            (Rights::Invoker, _) => return views::invoker_provider(self, view).await,
+            (Rights::Owner, Ok(shape)) => shape.query.as_ref().map(|query| (query, &shape.securable)),
+            (Rights::Owner, Err(_)) => None,
+        };
+        let Some((query, securable)) = query else { return Err(broken()) };
+        let (policy, readable) = match self.resolved.access(securable) {
+            Access::Invisible => return Ok(None),
+            Access::Unresolved(_) => return Err(broken()),
+            Access::Describe(policy) => (policy, false),
+            Access::Select(policy) => (policy, true),
+        };
+        Ok(Some(Arc::new(PolicyTable::of_view(Arc::clone(query), policy, readable))))
+    }
+
     /// Tables that the principal may know of, in catalog order.
     pub(crate) fn visible(&self) -> impl Iterator<Item = (&TableEntry, Access)> {
         self.catalog.tables().filter_map(|entry| match self.resolved.access(&securable(entry)) {
@@ -92,7 +159,20 @@ impl GovernedLake {
         if let Some(entry) = self.catalog.table(schema, name).filter(|_| !Request::is_asked(name)) {
             return self.sealed(&securable(entry), &entry.state, None);
         }
+        if let Some(view) = self.views.get(schema, name) {
+            return self.view(view).await;
+        }
         let Some((name, request)) = Request::of_name(name) else { return Ok(None) };
+        if self.catalog.table(schema, name).is_none()
+            && self.views.get(schema, name).is_some()
+            && self.resolved.may_see(schema, name)
+        {
+            let refused = QueryError::new(
+                SqlState::FeatureNotSupported,
+                format!("\"{schema}.{name}\" is a view: it has no versions, history or changes of its own"),
+            );
+            return Err(DataFusionError::External(Box::new(refused)));
+        }
         let Some(entry) = self.catalog.table(schema, name) else { return Ok(None) };
         // Whether it may be seen is decided before anything is read for it.
         let access = self.resolved.access(&securable(entry));
@@ -181,6 +261,13 @@ impl SchemaProvider for GovernedSchema {
             .visible()
             .filter(|(entry, _)| entry.schema == self.name)
             .map(|(entry, _)| entry.name.clone())
+            .chain(
+                self.lake
+                    .visible_views()
+                    .map(|view| &view.parsed.definition)
+                    .filter(|definition| definition.schema == self.name)
+                    .map(|definition| definition.name.clone()),
+            )
             .collect()
     }
 
@@ -190,10 +277,13 @@ impl SchemaProvider for GovernedSchema {
 
     fn table_exist(&self, name: &str) -> bool {
         let name = Request::of_name(name).map_or(name, |(table, _)| table);
-        self.lake
-            .catalog
-            .table(&self.name, name)
-            .is_some_and(|entry| !matches!(self.lake.resolved.access(&securable(entry)), Access::Invisible))
+        match self.lake.catalog.table(&self.name, name) {
+            Some(entry) => !matches!(self.lake.resolved.access(&securable(entry)), Access::Invisible),
+            None => {
+                self.lake.views.get(&self.name, name).is_some()
+                    && self.lake.resolved.may_see(&self.name, name)
+            }
+        }
     }
 }
 
@@ -254,9 +344,11 @@ impl GovernedCatalog {
     }
 }
 
-/// Lake schemas with at least one visible table.
+/// Lake schemas with at least one visible table or view.
 pub(crate) fn visible_schemas(lake: &GovernedLake) -> Vec<String> {
-    let mut names: Vec<String> = lake.visible().map(|(entry, _)| entry.schema.clone()).collect();
+    let tables = lake.visible().map(|(entry, _)| entry.schema.clone());
+    let views = lake.visible_views().map(|view| view.parsed.definition.schema.clone());
+    let mut names: Vec<String> = tables.chain(views).collect();
     names.sort();
     names.dedup();
     names

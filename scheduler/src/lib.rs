@@ -30,3 +30,4 @@ pub mod system_table;
 mod tests;
 mod versioned;
 mod view;
+pub mod views;

@@ -26,6 +26,7 @@ use crate::settings::Settings;
 use crate::statement::Kind;
 pub use crate::statement::Statement;
 use crate::view::{View, default_search_path};
+use crate::views;
 
 /// The wire a session came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -363,6 +364,7 @@ impl Session {
                 })
             })
             .map(|(entry, _)| (entry.schema.clone(), entry.name.clone()))
+            .chain(named.iter().flat_map(|(schema, table)| lake.views.tables_below(schema.as_deref(), table)))
             .collect();
         let looking = self.coordinator.catalog().refresh_tables(&wanted);
         let limit = self.statement_timeout().unwrap_or(std::time::Duration::MAX);
@@ -406,10 +408,12 @@ impl Session {
             && (view.key.epoch == lake.resolved.snapshot().epoch() || active(Mutation::EpochUnchecked))
             && view.key.generation == lake.catalog.generation
             && view.key.settings == settings
+            && view.key.views == lake.views.epoch
         {
             return Ok(view);
         }
-        let view = Arc::new(View::new(&self.coordinator, lake, &self.settings)?);
+        let listing = views::listing(&self.coordinator, &lake, &self.settings).await?;
+        let view = Arc::new(View::new(&self.coordinator, lake, &self.settings, &listing)?);
         *self.view.lock() = Some(Arc::clone(&view));
         Ok(view)
     }
@@ -538,11 +542,19 @@ pub(crate) fn check_account(coordinator: &Coordinator, principal: &Principal) ->
 }
 
 async fn lake(coordinator: &Coordinator, principal: &Arc<Principal>) -> Result<GovernedLake, QueryError> {
-    let resolved = coordinator.policies().resolve(principal).await.map_err(|error| {
-        tracing::error!(%error, "policies could not be resolved; the session sees nothing");
-        QueryError::new(SqlState::InternalError, "the policies could not be applied")
-    })?;
-    Ok(GovernedLake { catalog: coordinator.catalog().snapshot(), resolved })
+    loop {
+        // Views and policies are checked against each other and change together.
+        let set = coordinator.views().settled().await;
+        let resolved = coordinator.policies().resolve(principal).await.map_err(|error| {
+            tracing::error!(%error, "policies could not be resolved; the session sees nothing");
+            QueryError::new(SqlState::InternalError, "the policies could not be applied")
+        })?;
+        if coordinator.views().is_current(&set) {
+            let catalog = coordinator.catalog().snapshot();
+            let views = coordinator.views().compiled(&set, &catalog).await;
+            return Ok(GovernedLake::new(catalog, resolved, views));
+        }
+    }
 }
 
 fn show_schema(name: Option<&str>) -> SchemaRef {

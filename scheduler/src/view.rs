@@ -12,6 +12,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionConfig;
 use lakeward_catalog::TableState;
+use lakeward_policy::view::Rights;
 use lakeward_policy::{Access, PostgresNumbers, PostgresOperators};
 use parking_lot::Mutex;
 use prometheus::IntCounter;
@@ -24,6 +25,7 @@ use crate::pg_catalog::{self, VisibleCatalog, VisibleColumn, VisibleSchema, Visi
 use crate::plan::Planned;
 use crate::settings::{SERVER_VERSION, Settings};
 use crate::system;
+use crate::views::{CompiledView, Listing};
 
 /// Plans kept per view; beyond it they start anew.
 const PLAN_LIMIT: usize = 256;
@@ -37,6 +39,8 @@ pub(crate) struct ViewKey {
     pub(crate) epoch: u64,
     pub(crate) generation: u64,
     pub(crate) settings: u64,
+    /// Epoch of the views.
+    pub(crate) views: u64,
 }
 
 /// A principal's governed catalog with everything to plan on it.
@@ -45,6 +49,8 @@ pub(crate) struct View {
     pub(crate) lake: GovernedLake,
     pub(crate) visible: Arc<VisibleCatalog>,
     pub(crate) state: SessionState,
+    /// What views with the invoker's rights are planned with; `lake` refers to it.
+    _planner: Arc<SessionState>,
     /// May see physical plans, other people's queries and policies, by a grant on `system.plans`.
     pub(crate) is_operator: bool,
     /// Counts plans that were refused because they could not be verified.
@@ -63,6 +69,7 @@ impl View {
         coordinator: &Arc<Coordinator>,
         lake: GovernedLake,
         settings: &Arc<Mutex<Settings>>,
+        listing: &Arc<Listing>,
     ) -> Result<Self, QueryError> {
         let (generation, time_zone, search_path) = {
             let settings = settings.lock();
@@ -72,10 +79,11 @@ impl View {
             epoch: lake.resolved.snapshot().epoch(),
             generation: lake.catalog.generation,
             settings: generation,
+            views: lake.views.epoch,
         };
         let options = coordinator.options();
         let is_operator = lake.resolved.may_read("system", "plans");
-        let visible = Arc::new(visible_catalog(&options.database, &lake));
+        let visible = Arc::new(visible_catalog(&options.database, &lake, listing));
 
         let mut schemas: Vec<(String, Arc<dyn SchemaProvider>)> = pg_catalog::schema_providers(&visible);
         schemas.push(("system".to_owned(), system::schema(coordinator, &lake)));
@@ -84,18 +92,11 @@ impl View {
         path.extend(search_path);
         let catalog = Arc::new(GovernedCatalog::new(&options.database, &lake, schemas, path));
 
-        let mut config = SessionConfig::new()
+        let mut config = session_config(time_zone)
             .with_target_partitions(options.target_partitions)
             .with_batch_size(options.batch_size)
-            .with_create_default_catalog_and_schema(false)
-            .with_information_schema(false)
             .with_default_catalog_and_schema(&options.database, SEARCH_PATH);
         let engine = config.options_mut();
-        engine.sql_parser.dialect = Dialect::PostgreSQL;
-        // `1.5` is a numeric to PostgreSQL's users; as a float 0.06 + 0.01 is not 0.07.
-        engine.sql_parser.parse_float_as_decimal = true;
-        engine.execution.time_zone = time_zone;
-        engine.explain.show_statistics = false;
         engine.execution.parquet.pushdown_filters = options.pushdown_filters;
         engine.execution.parquet.reorder_filters = options.pushdown_filters;
         let mut state = SessionStateBuilder::new()
@@ -118,7 +119,19 @@ impl View {
             })?;
         }
         let unverified = coordinator.metrics().unverified();
-        Ok(Self { key, lake, visible, state, is_operator, unverified, plans: Mutex::new(HashMap::new()) })
+        let planner = Arc::new(state.clone());
+        // Set once: a lake belongs to one view.
+        let _ = lake.planner.set(Arc::downgrade(&planner));
+        Ok(Self {
+            key,
+            lake,
+            visible,
+            state,
+            _planner: planner,
+            is_operator,
+            unverified,
+            plans: Mutex::new(HashMap::new()),
+        })
     }
 
     /// A plan made earlier in this view for the same text.
@@ -135,7 +148,20 @@ impl View {
     }
 }
 
-fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+/// What planning is like for everybody, whatever they plan on.
+pub(crate) fn session_config(time_zone: Option<String>) -> SessionConfig {
+    let mut config =
+        SessionConfig::new().with_create_default_catalog_and_schema(false).with_information_schema(false);
+    let engine = config.options_mut();
+    engine.sql_parser.dialect = Dialect::PostgreSQL;
+    // `1.5` is a numeric to PostgreSQL's users; as a float 0.06 + 0.01 is not 0.07.
+    engine.sql_parser.parse_float_as_decimal = true;
+    engine.execution.time_zone = time_zone;
+    engine.explain.show_statistics = false;
+    config
+}
+
+pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     // Before the engine's coercion of types.
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
         vec![Arc::new(PostgresOperators), Arc::new(PostgresNumbers)];
@@ -152,8 +178,14 @@ pub(crate) fn default_search_path(lake: &GovernedLake) -> Vec<String> {
     schemas
 }
 
-fn visible_catalog(database: &str, lake: &GovernedLake) -> VisibleCatalog {
+fn visible_catalog(database: &str, lake: &GovernedLake, listing: &Listing) -> VisibleCatalog {
     let mut schemas: Vec<VisibleSchema> = Vec::new();
+    let mut put = |schema: &str, table: VisibleTable| match schemas.iter_mut().find(|s| s.name == schema) {
+        Some(schema) => schema.tables.push(table),
+        None => {
+            schemas.push(VisibleSchema { name: schema.to_owned(), description: None, tables: vec![table] })
+        }
+    };
     for (entry, access) in lake.visible() {
         let table = match (&entry.state, &access) {
             (TableState::Available(table), Access::Select(policy) | Access::Describe(policy)) => {
@@ -181,14 +213,10 @@ fn visible_catalog(database: &str, lake: &GovernedLake) -> VisibleCatalog {
                 columns: Vec::new(),
             },
         };
-        match schemas.iter_mut().find(|schema| schema.name == entry.schema) {
-            Some(schema) => schema.tables.push(table),
-            None => schemas.push(VisibleSchema {
-                name: entry.schema.clone(),
-                description: None,
-                tables: vec![table],
-            }),
-        }
+        put(&entry.schema, table);
+    }
+    for view in lake.visible_views() {
+        put(&view.parsed.definition.schema, visible_view(lake, view, listing));
     }
     schemas.push(system::visible_schema(lake));
     VisibleCatalog::new(
@@ -198,4 +226,32 @@ fn visible_catalog(database: &str, lake: &GovernedLake) -> VisibleCatalog {
         SERVER_VERSION.to_owned(),
         schemas,
     )
+}
+
+fn visible_view(lake: &GovernedLake, view: &CompiledView, listing: &Listing) -> VisibleTable {
+    let definition = &view.parsed.definition;
+    let columns = match (view.rights(), &view.shape) {
+        (Rights::Invoker, _) => listing.get(&(definition.schema.clone(), definition.name.clone())).cloned(),
+        (Rights::Owner, Ok(shape)) => match lake.resolved.access(&shape.securable) {
+            Access::Select(policy) | Access::Describe(policy) => Some(policy.schema()),
+            Access::Invisible | Access::Unresolved(_) => None,
+        },
+        (Rights::Owner, Err(_)) => None,
+    };
+    let described = |name: &str| definition.columns.get(name).and_then(|column| column.description.clone());
+    VisibleTable {
+        name: definition.name.clone(),
+        is_view: true,
+        description: definition.description.clone(),
+        columns: columns
+            .iter()
+            .flat_map(|schema| schema.fields())
+            .map(|field| VisibleColumn {
+                name: field.name().clone(),
+                data_type: field.data_type().clone(),
+                nullable: true,
+                description: described(field.name()),
+            })
+            .collect(),
+    }
 }

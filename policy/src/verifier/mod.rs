@@ -13,6 +13,7 @@ use datafusion::logical_expr::LogicalPlan;
 pub use self::physical::verify_physical;
 use crate::access::TablePolicy;
 use crate::table::PolicyTable;
+use crate::view::{OwnerTable, ReadTable, Reads, ViewQuery};
 
 /// A plan that reaches data past the policies, or that the verifier does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,8 +41,8 @@ pub struct Verified {
 pub struct GovernedScan {
     /// `schema.table`.
     pub table: String,
-    /// Version that is read.
-    pub version: u64,
+    /// Version that is read; None of a view.
+    pub version: Option<u64>,
     /// Columns that leave the barrier.
     pub columns: Vec<String>,
     /// Rules that apply.
@@ -50,6 +51,22 @@ pub struct GovernedScan {
     pub readable: bool,
     /// What was decided; the barrier over the scan must be made of this and of nothing else.
     pub(crate) policy: Arc<TablePolicy>,
+    /// The query of a view: nothing else may stand below its barrier.
+    pub(crate) query: Option<Arc<ViewQuery>>,
+}
+
+impl GovernedScan {
+    /// Whether it is one of a view.
+    #[must_use]
+    pub fn is_view(&self) -> bool {
+        self.query.is_some()
+    }
+
+    /// Raw tables that a view reads with its owner's rights.
+    #[must_use]
+    pub fn below(&self) -> &[ReadTable] {
+        self.query.as_ref().map_or(&[], |query| query.tables())
+    }
 }
 
 /// Says whether a provider that is no [`PolicyTable`] may be scanned: generated system tables.
@@ -62,7 +79,13 @@ pub fn verify_logical(plan: &LogicalPlan, is_system: IsSystemTable<'_>) -> Resul
     let mut problem = None;
     let walked = plan.apply_with_subqueries(|node| {
         match check_logical(node, is_system) {
-            Ok(Some(scan)) => verified.scans.push(scan),
+            Ok(Some(scan)) => {
+                // What a view reads with the rights of whoever asks is read by this statement.
+                if let Some(Reads::Invoker(below)) = scan.query.as_deref().map(ViewQuery::reads) {
+                    verified.scans.extend(below.scans.iter().cloned());
+                }
+                verified.scans.push(scan);
+            }
             Ok(None) => {}
             Err(reason) => problem = Some(reason),
         }
@@ -101,6 +124,7 @@ fn check_logical(
                     rules: table.policy().rules().to_vec(),
                     readable: table.is_readable(),
                     policy: Arc::clone(table.policy()),
+                    query: table.query().cloned(),
                 }));
             }
             if is_system(provider.as_ref()) {
@@ -108,24 +132,83 @@ fn check_logical(
             }
             Err(NotVerified::new(format!("{} is not a governed table", scan.table_name)))
         }
-        LogicalPlan::Projection(_)
-        | LogicalPlan::Filter(_)
-        | LogicalPlan::Window(_)
-        | LogicalPlan::Aggregate(_)
-        | LogicalPlan::Sort(_)
-        | LogicalPlan::Join(_)
-        | LogicalPlan::Repartition(_)
-        | LogicalPlan::Union(_)
-        | LogicalPlan::EmptyRelation(_)
-        | LogicalPlan::Subquery(_)
-        | LogicalPlan::SubqueryAlias(_)
-        | LogicalPlan::Limit(_)
-        | LogicalPlan::Values(_)
-        | LogicalPlan::Distinct(_)
-        | LogicalPlan::Unnest(_)
-        | LogicalPlan::RecursiveQuery(_) => Ok(None),
+        node if only_reads(node) => Ok(None),
         other => Err(NotVerified::new(format!("node {} is not one that only reads", node_name(other)))),
     }
+}
+
+/// Checks the query of a view with owner's rights, subqueries included: each scan is of a table as the owner
+/// reads it, or of a system table.
+pub(crate) fn verify_owner(
+    plan: &LogicalPlan,
+    is_system: IsSystemTable<'_>,
+) -> Result<Vec<ReadTable>, NotVerified> {
+    let mut tables: Vec<ReadTable> = Vec::new();
+    let mut problem = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        match check_owner(node, is_system) {
+            Ok(Some(read)) => match tables.iter_mut().find(|known| known.table == read.table) {
+                Some(known) => {
+                    let more = read.columns.into_iter().filter(|column| !known.columns.contains(column));
+                    let more: Vec<_> = more.collect();
+                    known.columns.extend(more);
+                }
+                None => tables.push(read),
+            },
+            Ok(None) => {}
+            Err(reason) => problem = Some(reason),
+        }
+        Ok(if problem.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    match (problem, walked) {
+        (Some(reason), _) => Err(reason),
+        (None, Err(_)) => Err(NotVerified::new("the query of a view could not be walked")),
+        (None, Ok(_)) => Ok(tables),
+    }
+}
+
+fn check_owner(node: &LogicalPlan, is_system: IsSystemTable<'_>) -> Result<Option<ReadTable>, NotVerified> {
+    let LogicalPlan::TableScan(scan) = node else {
+        return if only_reads(node) {
+            Ok(None)
+        } else {
+            Err(NotVerified::new(format!("node {} is not one that only reads", node_name(node))))
+        };
+    };
+    let provider = source_as_provider(&scan.source)
+        .map_err(|_| NotVerified::new(format!("the source of {} is unknown", scan.table_name)))?;
+    match provider.downcast_ref::<OwnerTable>() {
+        Some(table) => {
+            let columns = scan.projected_schema.fields().iter().map(|field| field.name().clone());
+            Ok(Some(table.read(columns.collect())))
+        }
+        None if is_system(provider.as_ref()) => Ok(None),
+        None => {
+            Err(NotVerified::new(format!("{} is not a table that an owner's view reads", scan.table_name)))
+        }
+    }
+}
+
+fn only_reads(node: &LogicalPlan) -> bool {
+    matches!(
+        node,
+        LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::Window(_)
+            | LogicalPlan::Aggregate(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Join(_)
+            | LogicalPlan::Repartition(_)
+            | LogicalPlan::Union(_)
+            | LogicalPlan::EmptyRelation(_)
+            | LogicalPlan::Subquery(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::Values(_)
+            | LogicalPlan::Distinct(_)
+            | LogicalPlan::Unnest(_)
+            | LogicalPlan::RecursiveQuery(_)
+    )
 }
 
 /// The kind of a node, without what it holds.

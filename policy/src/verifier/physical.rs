@@ -19,6 +19,7 @@ use super::{NotVerified, Verified};
 use crate::barrier::PolicyBarrierExec;
 use crate::mutation::{Mutation, active};
 use crate::total::{is_total_cast, is_total_function, is_total_operator};
+use crate::view::{Reads, ViewExec};
 
 /// Checks a physical plan that was made of a plan which gave `decided`: every leaf is behind a barrier, or
 /// holds values that the statement or a system table brought; behind a barrier there is one scan and nothing
@@ -115,7 +116,42 @@ fn verify_barrier(barrier: &PolicyBarrierExec, decided: &Verified) -> Result<(),
             return wrong("does not mask columns as decided");
         }
     }
-    verify_sealed(barrier, policy.nothing)
+    let queries = || {
+        let of_policy = decided.scans.iter().filter(|scan| Arc::ptr_eq(&scan.policy, policy));
+        of_policy.filter_map(|scan| scan.query.as_ref())
+    };
+    match barrier.input().downcast_ref::<ViewExec>() {
+        Some(_) if policy.nothing => wrong("reads a view though none of its rows may be read"),
+        Some(view) if queries().any(|query| Arc::ptr_eq(query, view.query())) => verify_view(view),
+        Some(_) => wrong("stands over a query that is not the view's"),
+        None if queries().next().is_some() && !barrier.input().is::<EmptyExec>() => {
+            wrong("does not stand over the view's query")
+        }
+        None => verify_sealed(barrier, policy.nothing),
+    }
+}
+
+/// The query of a view: with owner's rights scans and nodes that are known, with the invoker's as any
+/// statement of theirs.
+fn verify_view(view: &ViewExec) -> Result<(), NotVerified> {
+    match view.query().reads() {
+        Reads::Invoker(decided) => verify_physical(view.plan(), decided),
+        Reads::Owner(_) => verify_owner_plan(view.plan()),
+    }
+}
+
+fn verify_owner_plan(plan: &Arc<dyn ExecutionPlan>) -> Result<(), NotVerified> {
+    let children = plan.children();
+    if children.is_empty() {
+        let files = plan
+            .downcast_ref::<DataSourceExec>()
+            .is_some_and(|scan| scan.data_source().downcast_ref::<FileScanConfig>().is_some());
+        return if files { Ok(()) } else { verify_open_leaf(plan) };
+    }
+    if !is_known(plan.as_ref()) {
+        return Err(NotVerified::new(format!("{} is not a node that is known in a view", plan.name())));
+    }
+    children.into_iter().try_for_each(verify_owner_plan)
 }
 
 /// Below a barrier: the scan itself. A filter, a projection or an exchange there would mean that

@@ -134,6 +134,12 @@ pub fn functions(view: &Arc<VisibleCatalog>, settings: SettingsReader) -> Vec<Sc
     functions::functions(view, settings)
 }
 
+/// Those of [`functions`] that answer the same whoever asks. `view` is one without tables and people.
+#[must_use]
+pub(crate) fn plain_functions(view: &Arc<VisibleCatalog>) -> Vec<ScalarUDF> {
+    functions::plain_functions(view)
+}
+
 /// Rewrites a parsed statement so that the engine can plan it with PostgreSQL's meaning. Applies to every
 /// statement; what it does not know it leaves alone. To be applied once to a parsed statement.
 ///

@@ -15,7 +15,7 @@ use lakeward_policy::identity::{IdentityStore, ScramVerifier};
 use tempfile::TempDir;
 
 use crate::audit::{AuditLog, AuditOptions};
-use crate::coordinator::{Coordinator, CoordinatorOptions, CoordinatorParts, load_policies};
+use crate::coordinator::{Coordinator, CoordinatorOptions, CoordinatorParts, load_policies_and_views};
 use crate::session::{ClientInfo, Protocol, Session};
 
 pub(super) const POLICIES: &str = "version: 1
@@ -117,12 +117,20 @@ impl Lake {
     }
 
     pub(super) async fn with_timeout(statement_timeout: Option<Duration>) -> Self {
+        Self::with(statement_timeout, POLICIES, None).await
+    }
+
+    pub(super) async fn with(
+        statement_timeout: Option<Duration>,
+        policies: &str,
+        views: Option<&str>,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         write_table(&root.join("lake/silver/people"), 0, &people(&[1, 2, 3], "a"));
         write_table(&root.join("lake/silver/people"), 1, &people(&[4, 5, 6], "b"));
         write_table(&root.join("lake/bronze/raw"), 0, &people(&[9], "a"));
-        std::fs::write(root.join("policies.yaml"), POLICIES).unwrap();
+        std::fs::write(root.join("policies.yaml"), policies).unwrap();
         std::fs::write(root.join("users.yaml"), users()).unwrap();
         let layer = |schema: &str| LayerRoot {
             schema: schema.to_owned(),
@@ -134,7 +142,12 @@ impl Lake {
         })
         .await
         .unwrap();
-        let policies = load_policies(vec![root.join("policies.yaml")], &catalog).unwrap();
+        let file = views.map(|text| {
+            std::fs::write(root.join("views.yaml"), text).unwrap();
+            root.join("views.yaml")
+        });
+        let (policies, views) =
+            load_policies_and_views(vec![root.join("policies.yaml")], file, &catalog).unwrap();
         let runtime = build_runtime(
             &RuntimeOptions {
                 memory_limit: 256 << 20,
@@ -151,6 +164,7 @@ impl Lake {
         let coordinator = Coordinator::start(CoordinatorParts {
             catalog: Arc::clone(&catalog),
             policies: Arc::new(policies),
+            views: Arc::new(views),
             identity: Arc::new(IdentityStore::load(root.join("users.yaml")).unwrap()),
             runtime,
             audit,

@@ -6,6 +6,7 @@ mod numbers;
 mod sessions;
 mod streams;
 mod versions;
+mod views;
 
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;

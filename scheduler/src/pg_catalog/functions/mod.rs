@@ -132,6 +132,20 @@ pub(super) fn functions(view: &VisibleCatalog, settings: SettingsReader) -> Vec<
     functions
 }
 
+/// Those that answer the same whoever asks.
+pub(super) fn plain_functions(view: &VisibleCatalog) -> Vec<ScalarUDF> {
+    let environment =
+        Arc::new(Environment { directory: Arc::clone(view.directory()), settings: Arc::new(|_| None) });
+    let of_text = text::DEFINITIONS.iter().map(|definition| {
+        ScalarUDF::from(CatalogFunction {
+            definition,
+            signature: Signature::user_defined(Volatility::Stable),
+            environment: Arc::clone(&environment),
+        })
+    });
+    of_text.chain(arrays::functions(&environment)).collect()
+}
+
 struct CatalogFunction {
     definition: &'static Definition,
     signature: Signature,
