@@ -93,6 +93,7 @@ impl Lake {
                 };
                 Ok(CoordinatorParts {
                     policies: Arc::new(load_policies(vec![policies()], &catalog)?),
+                    views: Arc::new(Views::none()),
                     identity: Arc::new(IdentityStore::load(users)?),
                     runtime: build_runtime(&runtime, catalog.object_stores())?,
                     audit: AuditLog::open(AuditOptions::new(audit, Zeroizing::new(vec![7; 32])))?,

@@ -19,11 +19,18 @@ use crate::system_table::SystemTable;
 const SCHEMA: &str = "system";
 
 /// Name, description, and whether everyone has it (about themselves) or only who is granted it.
-const TABLES: [(&str, &str, bool); 3] = [
+const TABLES: [(&str, &str, bool); 5] = [
     ("queries", "Statements that run and that ran: your own, or all with a grant on system.queries", true),
     ("tables", "Tables of the lake, their versions, and why one is unavailable", false),
     ("policies", "Grants, row filters and masks in force", false),
+    ("views", "Views, whose rights they read with, and why one is unavailable", false),
+    ("view_columns", "Columns of views, the columns they derive from, and their tags", false),
 ];
+
+/// Whether the principal may change views, and so see what they are made of.
+pub(crate) fn may_change_views(lake: &GovernedLake) -> bool {
+    lake.resolved.may_read(SCHEMA, "view_changes")
+}
 
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
@@ -56,6 +63,24 @@ fn columns(table: &str) -> SchemaRef {
             number("files"),
             text("tags"),
         ],
+        "views" => vec![
+            text("view_schema"),
+            text("view_name"),
+            text("rights"),
+            text("state"),
+            text("reason"),
+            text("tags"),
+            text("definition"),
+        ],
+        "view_columns" => vec![
+            text("view_schema"),
+            text("view_name"),
+            text("column_name"),
+            text("table_name"),
+            text("source_column"),
+            text("tags"),
+            text("declassified"),
+        ],
         _ => vec![text("kind"), text("name"), text("object"), text("definition")],
     }))
 }
@@ -72,6 +97,7 @@ pub(crate) fn visible_schema(lake: &GovernedLake) -> VisibleSchema {
         .map(|(name, description, _)| VisibleTable {
             name: (*name).to_owned(),
             is_view: true,
+            definition: None,
             description: Some((*description).to_owned()),
             columns: columns(name)
                 .fields()
@@ -123,6 +149,8 @@ pub(crate) fn schema(coordinator: &Arc<Coordinator>, lake: &GovernedLake) -> Arc
                 (None, _) => RecordBatch::new_empty(Arc::clone(&shape)),
                 (Some(coordinator), "queries") => queries(&coordinator, &lake, &shape)?,
                 (Some(_), "tables") => lake_tables(&lake, &shape)?,
+                (Some(_), "views") => crate::views::listed(&lake.views, &shape)?,
+                (Some(_), "view_columns") => crate::views::listed_columns(&lake.views, &shape)?,
                 (Some(_), _) => policies(&lake, &shape)?,
             };
             Ok(vec![batch])

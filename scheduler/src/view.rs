@@ -192,6 +192,7 @@ fn visible_catalog(database: &str, lake: &GovernedLake, listing: &Listing) -> Vi
                 VisibleTable {
                     name: entry.name.clone(),
                     is_view: false,
+                    definition: None,
                     description: table.description().map(str::to_owned),
                     columns: policy
                         .schema()
@@ -209,6 +210,7 @@ fn visible_catalog(database: &str, lake: &GovernedLake, listing: &Listing) -> Vi
             _ => VisibleTable {
                 name: entry.name.clone(),
                 is_view: false,
+                definition: None,
                 description: None,
                 columns: Vec::new(),
             },
@@ -242,6 +244,7 @@ fn visible_view(lake: &GovernedLake, view: &CompiledView, listing: &Listing) -> 
     VisibleTable {
         name: definition.name.clone(),
         is_view: true,
+        definition: system::may_change_views(lake).then(|| definition.query.clone()),
         description: definition.description.clone(),
         columns: columns
             .iter()

@@ -76,6 +76,8 @@ settings! {
         /// any of `description`, `tags`, `columns` (by name: `description`, `tags`), `partition_time_zone` and
         /// `refresh_interval`.
         annotations: Vec<Annotation> = default "[]";
+        /// File of views over the tables. Checked, and read again when it changes, together with the policies.
+        views: Option<ConfigPath> = optional "views.yaml";
         /// How often new tables and versions are looked for.
         refresh_interval: Period = default "2s";
         /// Memory, apart from `execution.memory_limit`, for what is known of the files of all tables. Past

@@ -74,7 +74,7 @@ pub async fn policies(config: &Config) -> Result<String, Diagnostics> {
         return Err(Diagnostics(unreadable));
     }
     let snapshot = catalog.snapshot();
-    let engine = parts::load_policies(&config.policy, &catalog).await?;
+    let (engine, views) = parts::load_policies(config, &catalog).await?;
     let mut summary = tables(&snapshot);
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for rule in engine.current().describe() {
@@ -84,6 +84,9 @@ pub async fn policies(config: &Config) -> Result<String, Diagnostics> {
         .iter()
         .map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" }))
         .collect();
+    for line in views.describe(&snapshot).await {
+        let _ = writeln!(summary, "{line}");
+    }
     let _ = write!(summary, "policies: {} in {} file(s)", kinds.join(", "), config.policy.files.len());
     Ok(summary)
 }

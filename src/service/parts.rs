@@ -17,10 +17,10 @@ use lakeward_policy::PolicyEngine;
 use lakeward_policy::document::Diagnostics;
 use lakeward_policy::identity::IdentityStore;
 use lakeward_scheduler::audit::{AuditLog, AuditOptions};
-use lakeward_scheduler::coordinator::{self, CoordinatorOptions};
+use lakeward_scheduler::coordinator::{self, CoordinatorOptions, Views};
 use prometheus::Registry;
 
-use crate::config::{Annotation, Config, Execution, Identity, Policy, Tls};
+use crate::config::{Annotation, Config, Execution, Identity, Tls};
 
 /// What the catalog is made of.
 pub fn catalog_options(config: &Config) -> Result<CatalogOptions, Diagnostics> {
@@ -78,12 +78,17 @@ pub async fn open_catalog(config: &Config) -> anyhow::Result<Arc<LakeCatalog>> {
         .map_err(|error| anyhow::anyhow!("cannot open the catalog: {error}"))
 }
 
-/// Loads the policies and checks them against the tables there are.
-pub async fn load_policies(policy: &Policy, catalog: &Arc<LakeCatalog>) -> Result<PolicyEngine, Diagnostics> {
-    let files: Vec<_> = policy.files.iter().map(|file| file.path.clone()).collect();
+/// Loads policies and views, and checks them against the tables there are.
+pub async fn load_policies(
+    config: &Config,
+    catalog: &Arc<LakeCatalog>,
+) -> Result<(PolicyEngine, Views), Diagnostics> {
+    let files: Vec<_> = config.policy.files.iter().map(|file| file.path.clone()).collect();
+    let views = config.catalog.views.as_ref().map(|file| file.path.clone());
     let first = files.first().cloned().unwrap_or_default();
     let known = Arc::clone(catalog);
-    let loaded = blocking(&first, move || coordinator::load_policies(files, &known)).await;
+    let loaded =
+        blocking(&first, move || coordinator::load_policies_and_views(files, views, &known)).await;
     loaded.map_err(|Diagnostics(mut problems)| {
         // What names tables of a layer that could not be listed names nothing there is.
         for (schema, reason) in catalog.unreadable_layers().iter() {

@@ -94,14 +94,15 @@ impl Service {
         let identity = parts::load_users(&config.identity).await?;
         let catalog = parts::open_catalog(&config).await?;
         readiness.clear("catalog_not_loaded");
-        let policies = Arc::new(parts::load_policies(&config.policy, &catalog).await?);
+        let (policies, views) = parts::load_policies(&config, &catalog).await?;
         readiness.clear("policies_not_loaded");
         let audit = parts::open_audit(&config).await?;
         let probe = Arc::clone(&audit);
         readiness.probe("audit_not_writable", move || probe.healthy());
         let coordinator = Coordinator::start(CoordinatorParts {
             catalog: Arc::clone(&catalog),
-            policies,
+            policies: Arc::new(policies),
+            views: Arc::new(views),
             identity: Arc::clone(&identity),
             runtime: parts::runtime(&config.execution, &catalog).await?,
             audit: Arc::clone(&audit),
@@ -211,7 +212,8 @@ fn reloader(
     metrics.register(Box::new(epoch.clone()))?;
     epoch.set(gauge(coordinator.policy_epoch()));
 
-    let files = config.policy.files.iter().map(|file| file.path.clone()).collect();
+    let views = config.catalog.views.iter().map(|file| file.path.clone());
+    let files = config.policy.files.iter().map(|file| file.path.clone()).chain(views).collect();
     let policies = {
         let coordinator = Arc::clone(coordinator);
         Reloadable::new("policies", files, move || {

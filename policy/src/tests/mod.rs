@@ -16,6 +16,7 @@ mod mask_properties;
 mod masks;
 mod presets;
 mod verifier;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -48,6 +48,8 @@ pub(super) struct Relation {
     /// Whether it belongs to pg_catalog or information_schema.
     pub(super) system: bool,
     pub(super) description: Option<String>,
+    /// Query of a view, where the user may know it.
+    pub(super) definition: Option<String>,
     pub(super) attributes: Vec<Attribute>,
 }
 
@@ -245,6 +247,7 @@ fn system_relations() -> Vec<Relation> {
             kind: definition.kind,
             system: true,
             description: None,
+            definition: None,
             attributes: definition
                 .columns
                 .iter()
@@ -268,6 +271,7 @@ fn relation(oid: u32, namespace: u32, schema: &str, table: &VisibleTable) -> Rel
         kind: if table.is_view { 'v' } else { 'r' },
         system: false,
         description: table.description.clone(),
+        definition: table.definition.clone(),
         attributes: table
             .columns
             .iter()
@@ -312,6 +316,7 @@ mod tests {
             view.schemas[0].tables.push(VisibleTable {
                 name: format!("t{number}"),
                 is_view: false,
+                definition: None,
                 description: None,
                 columns: Vec::new(),
             });

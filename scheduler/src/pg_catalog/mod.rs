@@ -58,6 +58,8 @@ pub struct VisibleTable {
     pub name: String,
     /// Whether it is listed as a view.
     pub is_view: bool,
+    /// Its query, where the principal may know it.
+    pub definition: Option<String>,
     /// Comment.
     pub description: Option<String>,
     /// Columns in order.

@@ -48,13 +48,20 @@ async fn an_owners_view_shows_what_its_own_policies_leave() {
     assert_eq!(value(&alice, "SELECT sum(people) FROM gold.totals").await.unwrap(), "6", "all tenants");
     assert_eq!(value(&alice, "SELECT count(*) FROM gold.costs").await.unwrap(), "3", "the view's own filter");
     assert_eq!(value(&alice, "SELECT max(id) FROM costs").await.unwrap(), "3", "the search path finds it");
-    assert_eq!(value(&alice, "SELECT count(*) FROM gold.raw_costs").await.unwrap(), "1", "over a hidden table");
+    assert_eq!(
+        value(&alice, "SELECT count(*) FROM gold.raw_costs").await.unwrap(),
+        "1",
+        "over a hidden table"
+    );
     assert_eq!(code(&alice, "SELECT * FROM bronze.raw").await, "42P01");
     let stella = lake.login("stella").await;
     assert_eq!(value(&stella, "SELECT count(*) FROM gold.costs").await.unwrap(), "6");
     let oscar = lake.login("oscar").await;
     let refused = ask(&oscar, "SELECT * FROM gold.costs").await.unwrap_err();
-    assert_eq!((refused.state.code(), refused.message.as_str()), ("42501", "permission denied for table gold.costs"));
+    assert_eq!(
+        (refused.state.code(), refused.message.as_str()),
+        ("42501", "permission denied for table gold.costs")
+    );
     let plan = ask(&oscar, "EXPLAIN SELECT * FROM gold.raw_costs").await.unwrap();
     assert!(plan.contains("ViewExec: view=gold.raw_costs, tables=[bronze.raw@0]"), "{plan}");
 }
@@ -87,7 +94,11 @@ async fn an_invokers_view_shows_what_its_tables_do() {
     assert_eq!(value(&alice, "SELECT count(*) FROM gold.mine").await.unwrap(), "2");
     assert_eq!(value(&stella, "SELECT count(*) FROM gold.mine").await.unwrap(), "5");
     assert_eq!(value(&alice, "SELECT DISTINCT name FROM gold.mine").await.unwrap(), "somebody");
-    assert_eq!(value(&alice, "SELECT count(*) FROM gold.over_costs").await.unwrap(), "1", "a view over a view");
+    assert_eq!(
+        value(&alice, "SELECT count(*) FROM gold.over_costs").await.unwrap(),
+        "1",
+        "a view over a view"
+    );
     assert_eq!(value(&stella, "SELECT count(*) FROM gold.over_costs").await.unwrap(), "2");
 }
 
@@ -102,7 +113,7 @@ async fn an_invoker_without_the_tables_is_not_told_which() {
     );
     // Nor whether there still is such a table.
     std::fs::remove_dir_all(lake.path("lake/bronze/raw")).unwrap();
-    lake.catalog.refresh().await;
+    lake.catalog.refresh().await.unwrap();
     assert_eq!(ask(&alice, "SELECT * FROM gold.above_raw").await.unwrap_err(), refused);
     let stella = lake.login("stella").await;
     assert_eq!(code(&stella, "SELECT * FROM gold.raw_costs").await, "55000");
@@ -195,7 +206,8 @@ async fn views_change_with_their_file_and_prepared_statements_notice() {
     std::fs::write(lake.path("views.yaml"), &narrower).unwrap();
     lake.coordinator.reload_policies().unwrap();
     assert_eq!(value(&alice, sql).await.unwrap(), "3");
-    let crate::session::Outcome::Rows { stream, .. } = alice.execute(&prepared, Vec::new()).await.unwrap() else {
+    let crate::session::Outcome::Rows { stream, .. } = alice.execute(&prepared, Vec::new()).await.unwrap()
+    else {
         panic!("rows")
     };
     let rows: Vec<_> = futures::TryStreamExt::try_collect(stream).await.unwrap();
@@ -214,7 +226,9 @@ async fn views_change_with_their_file_and_prepared_statements_notice() {
         format!("{narrower}  - {{ view: gold.more, query: SELECT 1 AS x; SELECT 2 AS y }}\n"),
         format!("{narrower}  - {{ view: gold.more, query: DELETE FROM silver.people }}\n"),
         format!("{narrower}  - {{ view: gold.more, query: SELECT id AS a, cost AS a FROM silver.people }}\n"),
-        format!("{narrower}  - {{ view: gold.more, query: SELECT 1 AS x, columns: {{ y: {{ tags: [] }} }} }}\n"),
+        format!(
+            "{narrower}  - {{ view: gold.more, query: SELECT 1 AS x, columns: {{ y: {{ tags: [] }} }} }}\n"
+        ),
         format!(
             "{narrower}  - {{ view: gold.a, query: SELECT * FROM gold.b }}\n  - {{ view: gold.b, query: SELECT * FROM gold.a }}\n"
         ),
@@ -239,6 +253,6 @@ async fn a_view_follows_its_tables() {
     let sql = "SELECT sum(people) FROM gold.totals";
     assert_eq!(value(&alice, sql).await.unwrap(), "6");
     write_table(&lake.path("lake/silver/people"), 2, &people(&[7], "a"));
-    lake.catalog.refresh().await;
+    lake.catalog.refresh().await.unwrap();
     assert_eq!(value(&alice, sql).await.unwrap(), "7");
 }

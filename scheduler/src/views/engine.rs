@@ -6,12 +6,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use futures::executor::block_on;
 use lakeward_catalog::CatalogSnapshot;
+use lakeward_policy::Securable;
 use lakeward_policy::document::Diagnostics;
 use parking_lot::Mutex;
 
 use super::compile::CompiledViews;
 use super::listing::Listings;
 use super::parse::ViewSet;
+use super::rows::declassified;
 
 /// Holds the views in force and what they are at the newest catalog snapshot.
 #[derive(Debug)]
@@ -56,6 +58,36 @@ impl Views {
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    /// Every view that can be planned, as policies see it.
+    pub async fn securables(&self, catalog: &Arc<CatalogSnapshot>) -> Vec<Securable> {
+        self.compiled(&*self.settled().await, catalog).await.securables().collect()
+    }
+
+    /// What an operator is told of the views: how many, those that are unavailable, and the tags that the file
+    /// takes from their columns.
+    pub async fn describe(&self, catalog: &Arc<CatalogSnapshot>) -> Vec<String> {
+        let compiled = self.compiled(&*self.settled().await, catalog).await;
+        let mut lines = Vec::new();
+        for view in compiled.iter() {
+            let name = view.parsed.definition.full_name();
+            match &view.shape {
+                Ok(shape) => {
+                    let declassified = declassified(view, shape);
+                    lines.extend(
+                        declassified.into_iter().map(|(column, tags)| {
+                            format!("declassified: {name}.{column}: {}", tags.join(", "))
+                        }),
+                    );
+                }
+                Err(broken) => lines.push(format!("unavailable: view {name}: {}", broken.reason)),
+            }
+        }
+        if self.file.is_some() {
+            lines.push(format!("views: {}", compiled.iter().count()));
+        }
+        lines
     }
 
     /// The set in force; None for the moment in which it changes.

@@ -10,10 +10,10 @@ mod invoker;
 mod listing;
 mod owner;
 mod parse;
+mod rows;
 
 pub(crate) use compile::{CompiledView, CompiledViews};
-pub(crate) use engine::Changed;
 pub use engine::Views;
 pub(crate) use invoker::{provider as invoker_provider, unavailable};
-pub(crate) use listing::{Listing, Listings, of as listing};
-pub(crate) use parse::ViewSet;
+pub(crate) use listing::{Listing, of as listing};
+pub(crate) use rows::{listed, listed_columns};

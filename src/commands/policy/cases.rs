@@ -113,6 +113,7 @@ impl Runner {
         let coordinator = Coordinator::start(CoordinatorParts {
             catalog: Arc::clone(&lake.catalog),
             policies: Arc::clone(&lake.policies),
+            views: Arc::clone(&lake.views),
             identity: Arc::clone(&lake.users),
             runtime: parts::runtime(&lake.config.execution, &lake.catalog).await?,
             audit: parts::open_audit(&lake.config).await?,

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use lakeward_catalog::LakeCatalog;
 use lakeward_policy::identity::IdentityStore;
 use lakeward_policy::{PolicyEngine, Principal, Resolved, Securable};
-use lakeward_scheduler::coordinator;
+use lakeward_scheduler::coordinator::{self, Views};
 
 use crate::config::Config;
 use crate::service::parts;
@@ -19,23 +19,26 @@ pub(super) struct PolicyLake {
     pub(super) tables: Vec<Securable>,
     pub(super) users: Arc<IdentityStore>,
     pub(super) policies: Arc<PolicyEngine>,
+    pub(super) views: Arc<Views>,
 }
 
 impl PolicyLake {
     pub(super) async fn open(config: &Path) -> anyhow::Result<Self> {
         let config = Config::load(config)?;
         let catalog = parts::open_catalog(&config).await?;
-        let policies = Arc::new(parts::load_policies(&config.policy, &catalog).await?);
+        let (policies, views) = parts::load_policies(&config, &catalog).await?;
         let users = parts::load_users(&config.identity).await?;
-        let tables = coordinator::securables(&catalog.snapshot());
-        Ok(Self { config, catalog, tables, users, policies })
+        let mut tables = coordinator::securables(&catalog.snapshot());
+        tables.extend(views.securables(&catalog.snapshot()).await);
+        Ok(Self { config, catalog, tables, users, policies: Arc::new(policies), views: Arc::new(views) })
     }
 
     /// The policies of other files, for the same tables.
     pub(super) async fn policies_of(&self, files: Vec<PathBuf>) -> anyhow::Result<PolicyEngine> {
         let first = files.first().cloned().unwrap_or_default();
-        let known = Arc::clone(&self.catalog);
-        Ok(parts::blocking(&first, move || coordinator::load_policies(files, &known)).await?)
+        let (known, views) = (Arc::clone(&self.catalog), self.views.file().map(Path::to_path_buf));
+        let load = move || coordinator::load_policies_and_views(files, views, &known);
+        Ok(parts::blocking(&first, load).await?.0)
     }
 
     /// Every user who could log in now, in the order of the users file; or those that are named.

@@ -151,10 +151,13 @@ fn parts(root: &Path, users: PathBuf, catalog: Arc<LakeCatalog>, tuning: Tuning)
         spill_limit: 1 << 30,
         footer_cache: 16 << 20,
     };
-    let policies = load_policies(vec![root.join("policies.yaml")], &catalog)
+    let views = root.join("views.yaml");
+    fs::write(&views, VIEWS)?;
+    let (policies, views) = load_policies_and_views(vec![root.join("policies.yaml")], Some(views), &catalog)
         .map_err(|problems| anyhow!("the suite's policies: {problems}"))?;
     Ok(CoordinatorParts {
         policies: Arc::new(policies),
+        views: Arc::new(views),
         identity: Arc::new(IdentityStore::load(users)?),
         runtime: build_runtime(&runtime, catalog.object_stores())?,
         audit: AuditLog::open(AuditOptions::new(root.join("audit"), Zeroizing::new(vec![7; 32])))?,

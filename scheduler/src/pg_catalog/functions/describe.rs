@@ -59,8 +59,11 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     strict("pg_get_partkeydef", NUMBER, 1, types::TEXT, absent),
     strict("pg_get_partition_constraintdef", NUMBER, 1, types::TEXT, absent),
     strict("pg_get_serial_sequence", &[Kind::Text, Kind::Text], 2, types::TEXT, absent),
-    // What a view is made of is the operators' business; its columns are all a reader learns.
-    strict("pg_get_viewdef", OBJECT_BOOL, 1, types::TEXT, absent),
+    // What a view is made of is the business of who may change views; its columns are all a reader learns.
+    strict("pg_get_viewdef", OBJECT_BOOL, 1, types::TEXT, |env, args| {
+        let relation = oid(args.first()).and_then(|oid| env.directory.relation(oid));
+        Ok(relation.and_then(|relation| relation.definition.clone()).into())
+    }),
     strict("pg_get_functiondef", NUMBER, 1, types::TEXT, absent),
     strict("pg_get_function_sqlbody", NUMBER, 1, types::TEXT, absent),
     strict("pg_get_function_arg_default", &[Kind::Number, Kind::Number], 2, types::TEXT, absent),

@@ -122,6 +122,7 @@ fn views(directory: &Directory, rows: &mut Rows) {
             ("table_catalog", catalog(directory)),
             ("table_schema", relation.schema.as_str().into()),
             ("table_name", relation.name.as_str().into()),
+            ("view_definition", relation.definition.clone().into()),
             ("check_option", "NONE".into()),
             ("is_updatable", "NO".into()),
             ("is_insertable_into", "NO".into()),

@@ -119,6 +119,7 @@ pub(super) fn views(directory: &Directory, rows: &mut Rows) {
             ("schemaname", relation.schema.as_str().into()),
             ("viewname", relation.name.as_str().into()),
             ("viewowner", OWNER.into()),
+            ("definition", relation.definition.clone().into()),
         ]);
     }
 }

@@ -53,6 +53,7 @@ pub(super) fn sample() -> VisibleCatalog {
     let table = |name: &str, is_view, description: Option<&str>, columns: &[VisibleColumn]| VisibleTable {
         name: name.to_string(),
         is_view,
+        definition: None,
         description: description.map(str::to_string),
         columns: columns.to_vec(),
     };
