@@ -12,7 +12,9 @@ use lakeward_catalog::{CatalogOptions, LakeCatalog, LayerRoot, TableState};
 use lakeward_executor::{RuntimeOptions, build_runtime};
 use lakeward_policy::identity::{IdentityStore, ScramVerifier};
 use lakeward_scheduler::audit::{AuditLog, AuditOptions};
-use lakeward_scheduler::coordinator::{Coordinator, CoordinatorOptions, CoordinatorParts, load_policies};
+use lakeward_scheduler::coordinator::{
+    Coordinator, CoordinatorOptions, CoordinatorParts, Views, load_policies,
+};
 use lakeward_scheduler::session::{ClientInfo, Outcome, Protocol, Session};
 use tempfile::TempDir;
 use url::Url;

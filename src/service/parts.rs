@@ -87,8 +87,7 @@ pub async fn load_policies(
     let views = config.catalog.views.as_ref().map(|file| file.path.clone());
     let first = files.first().cloned().unwrap_or_default();
     let known = Arc::clone(catalog);
-    let loaded =
-        blocking(&first, move || coordinator::load_policies_and_views(files, views, &known)).await;
+    let loaded = blocking(&first, move || coordinator::load_policies_and_views(files, views, &known)).await;
     loaded.map_err(|Diagnostics(mut problems)| {
         // What names tables of a layer that could not be listed names nothing there is.
         for (schema, reason) in catalog.unreadable_layers().iter() {

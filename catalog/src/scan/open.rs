@@ -147,9 +147,6 @@ impl SelectRows {
     }
 }
 
-fn damaged(
-    table: &str,
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> DataFusionError {
+fn damaged(table: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DataFusionError {
     DataFusionError::External(Box::new(DataFileError::reported(table, source)))
 }

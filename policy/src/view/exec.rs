@@ -13,7 +13,7 @@ use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{
-    Boundedness, EmissionType, ReplaceChildrenOptions, reset_plan_states,
+    Boundedness, EmissionType, ReplaceChildrenOptions, SchedulingType, reset_plan_states,
 };
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -47,12 +47,14 @@ impl ViewExec {
             return internal_err!("the query of a view gives other columns than the view has");
         }
         // As at the barrier: no ordering and no equivalences pass.
-        let properties = Arc::new(PlanProperties::new(
+        let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(plan.output_partitioning().partition_count()),
             EmissionType::Incremental,
             Boundedness::Bounded,
-        ));
+        );
+        // The plan inside yields by itself; else the optimizer would put a node below the barrier.
+        let properties = Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative));
         Ok(Self { query, plan, schema, properties })
     }
 

@@ -32,6 +32,8 @@ pub enum Filter {
 
 const GOVERNED: &str = include_str!("../policies/governed.yaml");
 const COPY: &str = include_str!("../policies/copy.yaml");
+const VIEWS: &str = include_str!("../policies/views.yaml");
+const COPY_VIEWS: &str = include_str!("../policies/copy-views.yaml");
 
 /// Text of the policies.
 #[must_use]
@@ -60,6 +62,8 @@ pub fn write(directory: &Path, which: Which, layout: Layout, filter: Filter) -> 
         }
     }
     fs::write(directory.join("policies.yaml"), policies(which, filter))?;
+    let views = if which == Which::Copy { COPY_VIEWS } else { VIEWS };
+    fs::write(directory.join("views.yaml"), views)?;
     let mut key =
         fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(directory.join("mask.key"))?;
     key.write_all(KEY)?;

@@ -13,7 +13,9 @@ use lakeward_executor::{RuntimeOptions, build_runtime};
 use lakeward_frontend::pg::{PgOptions, PgServer};
 use lakeward_policy::identity::{IdentityStore, ScramVerifier};
 use lakeward_scheduler::audit::{AuditLog, AuditOptions};
-use lakeward_scheduler::coordinator::{Coordinator, CoordinatorOptions, CoordinatorParts, load_policies};
+use lakeward_scheduler::coordinator::{
+    Coordinator, CoordinatorOptions, CoordinatorParts, load_policies_and_views,
+};
 use lakeward_scheduler::session::{ClientInfo, Protocol, Session};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -152,7 +154,6 @@ fn parts(root: &Path, users: PathBuf, catalog: Arc<LakeCatalog>, tuning: Tuning)
         footer_cache: 16 << 20,
     };
     let views = root.join("views.yaml");
-    fs::write(&views, VIEWS)?;
     let (policies, views) = load_policies_and_views(vec![root.join("policies.yaml")], Some(views), &catalog)
         .map_err(|problems| anyhow!("the suite's policies: {problems}"))?;
     Ok(CoordinatorParts {

@@ -69,6 +69,7 @@ mutations! {
     ];
     with_physical_plans: [PhysicalExplain] => ["explain-a-join", "explain-a-scan"];
     without_statement_list: [StatementListOff] => ["tablesample-system", "tablesample-bernoulli"];
+    with_open_views: [ViewOpen] => ["division-by-a-hidden-value-in-a-view", "cast-of-hidden-remarks-in-a-view"];
     with_old_policies: [EpochUnchecked] => ["prepared-then-denied", "denied-while-connected"];
 }
 
