@@ -48,8 +48,9 @@ advisories: ## Check dependencies against the RustSec database (fetches it: need
 bench: setup ## Cost of policies (TPC-H SF1), lakes of many files and tables, deletion vectors; PROFILE=release
 	@PROFILE='$(PROFILE)' benches/run.sh $(ARGS)
 
-soak: build ## The long tests: TPC-H SF1 answers and files opened, writers at once, timing of refused logins, memory while 100 million rows go to a slow client
+soak: build ## The long tests: TPC-H SF1 answers and files opened, writers at once, thousands of drawn statements under drawn policies, timing of refused logins, memory while 100 million rows go to a slow client
 	cargo run --locked --quiet --package lakeward-benches --bin tpch -- check --scale 1
 	cargo run --locked --quiet --package lakeward-benches --bin tpch -- files --scale 1
 	PROPTEST_CASES=300 cargo test --locked --quiet --package lakeward-catalog --lib writing::model
+	PROPTEST_CASES=300 cargo test --locked --quiet --package lakeward-interference --test generated
 	@scripts/soak.sh $(ARGS)

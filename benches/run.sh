@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # TPC-H under policies against plain DataFusion with the same filters and masks by hand; then tables of very many
-# files, a catalog of very many tables, and deletion vectors against rewritten files.
+# files, a catalog of very many tables, deletion vectors against rewritten files, and very many policies.
 # Arguments go to the benchmark: benches/run.sh --rounds 20 --queries 1,6. PROFILE=release for a release build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,3 +12,4 @@ run --bin tpch -- bench "$@"
 run --bin lake -- wide
 run --bin lake -- many
 run --bin lake -- vectors
+run --bin policies

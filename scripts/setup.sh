@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what is missing, and says so; what is there already is left alone.
 #
-# usage: scripts/setup.sh [build] [lint] [clients]
+# usage: scripts/setup.sh [build] [lint] [peers] [clients]
 #   build    compiler, linker          (default)
 #   lint     rustfmt, clippy, cargo-deny, cargo-nextest
+#   peers    a PostgreSQL server, which tests start for themselves
 #   clients  psql, Node.js; Python packages and Azurite (a stand-in for Azure) in .venv
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -85,6 +86,19 @@ find_python() {
   return 1
 }
 
+# The server's programs only: Debian's package would make a cluster of its own and run it.
+want_peers() {
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return 0
+  need postgres postgresql
+  [ "${#packages[@]}" -gt 0 ] || return 0
+  local conf=/etc/postgresql-common/createcluster.d
+  if [ ! -e /etc/postgresql-common ] && command -v apt-get >/dev/null 2>&1; then
+    as_root mkdir -p "$conf"
+    echo 'create_main_cluster = false' | as_root tee "$conf/no-main-cluster.conf" >/dev/null
+  fi
+  install_packages
+}
+
 want_clients() {
   need psql postgresql-client
   need node nodejs
@@ -114,7 +128,7 @@ want_clients() {
 [ "$#" -gt 0 ] || set -- build
 for part in "$@"; do
   case "$part" in
-    build | lint | clients) "want_$part" ;;
-    *) die "unknown part: $part (build, lint, clients)" ;;
+    build | lint | peers | clients) "want_$part" ;;
+    *) die "unknown part: $part (build, lint, peers, clients)" ;;
   esac
 done

@@ -20,9 +20,23 @@ step() { # step NAME COMMAND...: run it, note how long it took; stop at the firs
 print_summary() {
   printf '\nSummary (%d min %d s in all)\n' $((SECONDS / 60)) $((SECONDS % 60))
   printf '  %s\n' "${summary[@]}"
+  compared
+}
+
+# What the tests of non-interference left: a file for each that held, with the number of statements in it.
+counts=${CARGO_TARGET_DIR:-target}/tmp/non-interference
+compared() {
+  [ -d "$counts" ] || return 0
+  find "$counts" -type f -printf '%f ' -exec cat {} \; | awk '
+    { split($1, name, "-"); statements[name[1]] += $2; files[name[1]]++ }
+    END {
+      printf "non-interference: %d statements over %d paths x 3 lakes; %d drawn x 3 lakes; %d beside PostgreSQL\n",
+        statements["path"], files["path"], statements["drawn"], statements["peer"]
+    }'
 }
 
 unit_tests() {
+  rm -rf "$counts"
   if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked --workspace
   else
@@ -33,9 +47,10 @@ unit_tests() {
 # Each protection is taken away, and the suite must notice.
 mutation_tests() {
   cargo test --locked --quiet --package lakeward-interference --features mutations --test mutations
+  cargo test --locked --quiet --package lakeward-interference --features mutations --test suite parquet_
 }
 
-step "setup" scripts/setup.sh build lint clients
+step "setup" scripts/setup.sh build lint peers clients
 step "lint" scripts/lint.sh
 step "tests" unit_tests
 step "broken on purpose" mutation_tests

@@ -173,7 +173,7 @@ fn write_users(directory: &Path) -> Result<PathBuf> {
     for person in Person::ALL {
         writeln!(
             file,
-            "  - {{ name: {}, roles: [{}], scram: \"{verifier}\" }}",
+            "  - {{ name: {}, tenant: FURNITURE, attributes: {{ priority: 5-LOW }}, roles: [{}], scram: \"{verifier}\" }}",
             person.name(),
             person.roles()
         )?;

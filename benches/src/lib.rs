@@ -7,11 +7,13 @@
 //! - [`overhead`]: what do the policies cost?
 //! - [`skipping`]: which files are opened?
 //! - [`lake`]: tables of very many files, catalogs of very many tables, deletion vectors
+//! - [`policies`]: very many policies over very many tables
 //! - [`written`]: tables of Lakeward's own writer, for other readers
 //!
 //! `policies.yaml` and `views.sql` in `tpch/` say the same thing twice: once as policies, once by hand.
 
 pub mod answer;
+pub mod bytes;
 pub mod check;
 pub mod data;
 mod delta;
@@ -21,6 +23,7 @@ mod interval;
 pub mod lake;
 pub mod overhead;
 pub mod plain;
+pub mod policies;
 pub mod queries;
 pub mod report;
 pub mod skipping;

@@ -92,6 +92,12 @@ impl Plain {
         Answer::collect(schema, rows).await
     }
 
+    /// The plan as text after it ran, with what was counted.
+    pub(crate) async fn analyzed(&self, sql: &str) -> Result<String> {
+        let batches = self.context.sql(&format!("explain analyze {sql}")).await?.collect().await?;
+        Ok(arrow::util::pretty::pretty_format_batches(&batches)?.to_string())
+    }
+
     /// The physical plan as text.
     pub async fn plan(&self, sql: &str) -> Result<String> {
         let plan = self.context.sql(sql).await?.create_physical_plan().await?;

@@ -49,8 +49,8 @@ pub struct TablePolicy {
     pub(crate) nothing: bool,
     /// Masks by index of the raw column.
     pub(crate) masks: BTreeMap<usize, Arc<dyn Mask>>,
-    /// What the masks do, in words: masks themselves cannot be compared.
-    pub(crate) recipe: Vec<String>,
+    /// What the masks do, in words, by index of the raw column: masks themselves cannot be compared.
+    pub(crate) recipe: BTreeMap<usize, Vec<String>>,
     /// Names of the rules that apply, for the audit trail.
     pub(crate) rules: Vec<String>,
     /// Columns as users see them.
@@ -64,7 +64,7 @@ impl TablePolicy {
         row_filter: Option<Expr>,
         nothing: bool,
         masks: BTreeMap<usize, Arc<dyn Mask>>,
-        recipe: Vec<String>,
+        recipe: BTreeMap<usize, Vec<String>>,
         rules: Vec<String>,
     ) -> Self {
         let fields: Vec<_> = raw

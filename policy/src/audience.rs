@@ -17,7 +17,22 @@ impl Audience {
 
     /// Whether someone with `roles` (inherited ones included) is concerned.
     pub(crate) fn includes(&self, roles: &BTreeSet<String>) -> bool {
-        self.to.as_ref().is_none_or(|to| !to.is_disjoint(roles)) && self.except.is_disjoint(roles)
+        self.names(roles) && !self.excepts(roles)
+    }
+
+    /// The roles it is for; None: everyone.
+    pub(crate) fn to(&self) -> Option<&BTreeSet<String>> {
+        self.to.as_ref()
+    }
+
+    /// Whether someone with `roles` is taken out.
+    pub(crate) fn excepts(&self, roles: &BTreeSet<String>) -> bool {
+        !self.except.is_disjoint(roles)
+    }
+
+    /// Whether someone with `roles` is meant, unless they are taken out.
+    pub(crate) fn names(&self, roles: &BTreeSet<String>) -> bool {
+        self.to.as_ref().is_none_or(|to| !to.is_disjoint(roles))
     }
 
     /// Whether some set of roles is concerned by both: then two masks on one column would collide.
@@ -28,6 +43,17 @@ impl Audience {
             })
         };
         reachable(self) && reachable(other)
+    }
+
+    /// In words: `to analyst except steward`.
+    pub(crate) fn describe(&self) -> String {
+        let list = |roles: &BTreeSet<String>| roles.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let to = match &self.to {
+            None => "everyone".to_owned(),
+            Some(to) if to.is_empty() => "nobody".to_owned(),
+            Some(to) => format!("to {}", list(to)),
+        };
+        if self.except.is_empty() { to } else { format!("{to} except {}", list(&self.except)) }
     }
 
     /// Every role that is named.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::access::Access;
-use crate::mask_rules::MaskTarget;
+use crate::mask_rules::{Columns, MaskTarget};
 use crate::records::{Action, Effect};
 use crate::resolved::Resolved;
 use crate::securable::Securable;
@@ -73,6 +73,8 @@ impl Resolved {
     #[must_use]
     pub fn explain(&self, table: &Securable) -> Explanation {
         let access = self.access(table);
+        let tagged = self.snapshot().tagged(table);
+        let table = tagged.as_ref();
         let grants = self.grants_on(table);
         let (right, because) = match &access {
             Access::Select(_) => (Right::Select, "a grant allows select and none denies it".to_owned()),
@@ -106,26 +108,17 @@ impl Resolved {
     fn grants_on(&self, table: &Securable) -> Vec<(Action, Effect, AppliedRule)> {
         let tenant = self.principal().tenant.as_deref();
         let snapshot = self.snapshot();
-        let concerned = snapshot.grants.iter().zip(&snapshot.grant_places).filter(|(grant, _)| {
-            self.roles().contains(&grant.role.value)
-                && (grant.tenant == "*" || Some(grant.tenant.as_str()) == tenant)
-                && grant
-                    .object
-                    .value
-                    .parse::<crate::ObjectPattern>()
-                    .is_ok_and(|pattern| pattern.matches(&table.schema, &table.table))
+        let concerned = snapshot.grants.all.iter().filter(|grant| {
+            self.roles().contains(&grant.role)
+                && grant.is_for_tenant(tenant)
+                && grant.names(&table.schema, &table.table, &table.tags)
         });
         concerned
-            .map(|(grant, place)| {
+            .map(|grant| {
                 let rule = AppliedRule {
-                    name: grant.role.value.clone(),
-                    place: place.clone(),
-                    says: format!(
-                        "{} {} on {}",
-                        grant.effect.word(),
-                        grant.action.word(),
-                        grant.object.value
-                    ),
+                    name: grant.role.clone(),
+                    place: place_of(&grant.place),
+                    says: format!("{} {} on {}", grant.effect.word(), grant.action.word(), grant.target),
                 };
                 (grant.action, grant.effect, rule)
             })
@@ -149,9 +142,9 @@ impl Resolved {
     }
 
     fn filters_on(&self, table: &Securable) -> Vec<AppliedRule> {
-        let filters = self.snapshot().row_filters.iter();
-        filters
-            .filter(|filter| filter.concerns(table) && filter.audience.includes(self.roles()))
+        self.snapshot()
+            .filters_on(table)
+            .filter(|filter| filter.audience.includes(self.roles()))
             .map(|filter| AppliedRule {
                 name: filter.name.clone(),
                 place: place_of(&filter.place),
@@ -169,11 +162,12 @@ impl Resolved {
 
     fn masks_on(&self, table: &Securable) -> Vec<AppliedMask> {
         let Some(columns) = &table.columns else { return Vec::new() };
-        let rules = self.snapshot().masks.iter().filter(|rule| rule.audience.includes(self.roles()));
+        let by_name = Columns::of(table, columns);
+        let rules = self.snapshot().masks_on(table).filter(|rule| rule.audience.includes(self.roles()));
         let mut masks: Vec<_> = rules
             .flat_map(|rule| {
                 // What cannot be located shows no rows: the table is unresolved then.
-                let parts = rule.parts(table, columns).unwrap_or_default();
+                let parts = rule.parts(table, &by_name).unwrap_or_default();
                 parts.into_iter().map(move |part| (part, rule))
             })
             .map(|(part, rule)| {
@@ -221,9 +215,10 @@ impl Resolved {
             return sql;
         }
         let bound = |kind: crate::records::FilterKind| {
-            let filters = self.snapshot().row_filters.iter().filter(move |filter| {
-                filter.kind == kind && filter.concerns(table) && filter.audience.includes(self.roles())
-            });
+            let filters = self
+                .snapshot()
+                .filters_on(table)
+                .filter(move |filter| filter.kind == kind && filter.audience.includes(self.roles()));
             filters.filter_map(|filter| filter.template.text_for(self.principal())).collect::<Vec<_>>()
         };
         let mut all = bound(crate::records::FilterKind::Restrictive);

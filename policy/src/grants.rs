@@ -1,144 +1,180 @@
-//! Grants: casbin (RBAC with domains, deny overrides), asked once per principal, table and epoch.
+//! Grants: roles with domains, where a denial overrides. Compiled once per principal and epoch into an index
+//! by table; casbin, with the model that this stands for, is asked the same in tests.
 
-use std::collections::BTreeSet;
-
-use casbin::function_map::{OperatorFunction, dynamic_to_str};
-use casbin::rhai::Dynamic;
-use casbin::{CoreApi, DefaultModel, Enforcer, MemoryAdapter, MgmtApi};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::Principal;
+use crate::object_index::ObjectIndex;
 use crate::pattern::ObjectPattern;
-use crate::records::{Action, Effect, GrantRecord, RoleRecord};
+use crate::records::{Action, Effect, RoleRecord};
 
-const MODEL: &str = r#"
-[request_definition]
-r = sub, dom, obj, act
+/// A grant or a denial, ready to be asked.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    pub(crate) role: String,
+    /// `*` for all users, with a tenant or without.
+    pub(crate) tenant: String,
+    pub(crate) target: GrantTarget,
+    pub(crate) action: Action,
+    pub(crate) effect: Effect,
+    /// Where it is written.
+    pub(crate) place: crate::document::Diagnostic,
+}
 
-[policy_definition]
-p = sub, dom, obj, act, eft
+/// What a grant names.
+#[derive(Debug, Clone)]
+pub(crate) enum GrantTarget {
+    Tables(ObjectPattern),
+    /// Tables that carry the tag.
+    Tag(String),
+}
 
-[role_definition]
-g = _, _, _
+impl std::fmt::Display for GrantTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tables(pattern) => pattern.fmt(f),
+            Self::Tag(tag) => write!(f, "tag {tag}"),
+        }
+    }
+}
 
-[policy_effect]
-e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
+impl Grant {
+    /// Whether it concerns people of `tenant`.
+    pub(crate) fn is_for_tenant(&self, tenant: Option<&str>) -> bool {
+        self.tenant == "*" || Some(self.tenant.as_str()) == tenant
+    }
 
-[matchers]
-m = g(r.sub, p.sub, r.dom) && (p.dom == "*" || p.dom == r.dom) && objectMatch(r.obj, p.obj) && r.act == p.act
-"#;
+    /// Whether it concerns the table.
+    pub(crate) fn names(&self, schema: &str, table: &str, tags: &[String]) -> bool {
+        match &self.target {
+            GrantTarget::Tables(pattern) => pattern.matches(schema, table),
+            GrantTarget::Tag(tag) => tags.contains(tag),
+        }
+    }
+}
 
-/// Holds the principal's place in the casbin model. A colon cannot stand in a role's name, so no
-/// user can be called like a role and so have it.
-const SUBJECT: &str = "user:principal";
+/// The grants of one epoch by role, and what roles inherit.
+#[derive(Debug, Default)]
+pub(crate) struct Grants {
+    pub(crate) all: Vec<Grant>,
+    by_role: HashMap<String, Vec<usize>>,
+    parents: HashMap<String, Vec<String>>,
+}
 
-/// Domain of principals without a tenant: no grant can name it.
-const NO_TENANT: &str = "tenant:none";
+impl Grants {
+    pub(crate) fn new(all: Vec<Grant>, roles: &[RoleRecord]) -> Self {
+        let mut by_role: HashMap<String, Vec<usize>> = HashMap::new();
+        for (number, grant) in all.iter().enumerate() {
+            by_role.entry(grant.role.clone()).or_default().push(number);
+        }
+        let mut parents: HashMap<String, Vec<String>> = HashMap::new();
+        for record in roles {
+            parents.entry(record.role.value.clone()).or_default().extend_from_slice(&record.inherits);
+        }
+        Self { all, by_role, parents }
+    }
 
-/// What one principal is granted, compiled by casbin.
+    /// Every role that is declared, inherited or granted something.
+    pub(crate) fn roles(&self) -> BTreeSet<&str> {
+        let declared = self.parents.keys().chain(self.parents.values().flatten());
+        declared.chain(self.by_role.keys()).map(String::as_str).collect()
+    }
+
+    /// Roles and everything those inherit.
+    pub(crate) fn effective_roles(&self, assigned: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut roles = assigned.clone();
+        let mut pending: Vec<&String> = assigned.iter().collect();
+        while let Some(role) = pending.pop() {
+            for parent in self.parents.get(role).into_iter().flatten() {
+                if roles.insert(parent.clone()) {
+                    pending.push(parent);
+                }
+            }
+        }
+        roles
+    }
+
+    /// The grants of `role` itself.
+    pub(crate) fn of_role(&self, role: &str) -> impl Iterator<Item = &Grant> {
+        self.by_role.get(role).into_iter().flatten().filter_map(|number| self.all.get(*number))
+    }
+}
+
+/// What one principal is granted.
+#[derive(Debug)]
 pub(crate) struct GrantMap {
-    /// None where no grant concerns the principal: an engine without policies is never asked.
-    enforcer: Option<Enforcer>,
-    domain: String,
+    index: ObjectIndex,
+    /// What each rule of the index allows or denies.
+    rules: Vec<Rule>,
     /// The principal's roles with all inherited ones.
     pub(crate) roles: BTreeSet<String>,
 }
 
-impl std::fmt::Debug for GrantMap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GrantMap").field("roles", &self.roles).finish_non_exhaustive()
-    }
+/// A grant without whom and what it is for.
+#[derive(Debug, Clone, Copy)]
+struct Rule {
+    action: Action,
+    effect: Effect,
+    by_tag: bool,
 }
 
-/// A user's roles and everything those inherit.
-pub(crate) fn effective_roles(assigned: &BTreeSet<String>, records: &[RoleRecord]) -> BTreeSet<String> {
-    let mut roles = assigned.clone();
-    let mut pending: Vec<String> = assigned.iter().cloned().collect();
-    while let Some(role) = pending.pop() {
-        for record in records.iter().filter(|record| record.role.value == role) {
-            for parent in &record.inherits {
-                if roles.insert(parent.clone()) {
-                    pending.push(parent.clone());
-                }
-            }
-        }
+impl Rule {
+    /// Who may read a table may know that it exists.
+    fn allows(self, action: Action) -> bool {
+        self.effect == Effect::Allow && (self.action == action || self.action == Action::Select)
     }
-    roles
+
+    fn denies(self, action: Action) -> bool {
+        self.effect == Effect::Deny && self.action == action
+    }
 }
 
 impl GrantMap {
     /// Compiles the grants that concern `principal`.
-    pub(crate) async fn compile(
-        principal: &Principal,
-        roles: &[RoleRecord],
-        grants: &[GrantRecord],
-    ) -> Result<Self, casbin::Error> {
-        let effective = effective_roles(&principal.roles, roles);
-        let domain = principal.tenant.clone().unwrap_or_else(|| NO_TENANT.to_owned());
-        let mut lines = Vec::new();
-        for grant in grants.iter().filter(|grant| effective.contains(&grant.role.value)) {
-            let line = |action: Action| {
-                vec![
-                    grant.role.value.clone(),
-                    grant.tenant.clone(),
-                    grant.object.value.clone(),
-                    action.word().to_owned(),
-                    grant.effect.word().to_owned(),
-                ]
+    pub(crate) fn compile(principal: &Principal, grants: &Grants) -> Self {
+        let roles = grants.effective_roles(&principal.roles);
+        let tenant = principal.tenant.as_deref();
+        let (mut index, mut rules) = (ObjectIndex::default(), Vec::new());
+        let concerned = roles.iter().flat_map(|role| grants.of_role(role));
+        for grant in concerned.filter(|grant| grant.is_for_tenant(tenant)) {
+            let by_tag = match &grant.target {
+                GrantTarget::Tables(pattern) => {
+                    index.add_pattern(pattern, rules.len());
+                    false
+                }
+                GrantTarget::Tag(tag) => {
+                    index.add_tag(tag, rules.len());
+                    true
+                }
             };
-            lines.push(line(grant.action));
-            // Who may read a table may know that it exists.
-            if grant.action == Action::Select && grant.effect == Effect::Allow {
-                lines.push(line(Action::Describe));
-            }
+            rules.push(Rule { action: grant.action, effect: grant.effect, by_tag });
         }
-        lines.sort();
-        lines.dedup();
-        if lines.is_empty() {
-            return Ok(Self { enforcer: None, domain, roles: effective });
-        }
-        let model = DefaultModel::from_str(MODEL).await?;
-        let mut enforcer = Enforcer::new(model, MemoryAdapter::default()).await?;
-        enforcer.add_function("objectMatch", OperatorFunction::Arg2(object_match));
-        enforcer.add_policies(lines).await?;
-        let mut links: Vec<Vec<String>> = principal
-            .roles
-            .iter()
-            .map(|role| vec![SUBJECT.to_owned(), role.clone(), domain.clone()])
-            .collect();
-        for record in roles.iter().filter(|record| effective.contains(&record.role.value)) {
-            links.extend(
-                record
-                    .inherits
-                    .iter()
-                    .map(|parent| vec![record.role.value.clone(), parent.clone(), domain.clone()]),
-            );
-        }
-        links.sort();
-        links.dedup();
-        enforcer.add_named_grouping_policies("g", links).await?;
-        Ok(Self { enforcer: Some(enforcer), domain, roles: effective })
+        Self { index, rules, roles }
     }
 
-    /// Whether the principal may do `action` on `schema.table`. An engine that fails says no.
-    pub(crate) fn allows(&self, schema: &str, table: &str, action: Action) -> bool {
-        let Some(enforcer) = &self.enforcer else { return false };
-        let object = format!("{schema}.{table}");
-        match enforcer.enforce((SUBJECT, self.domain.as_str(), object.as_str(), action.word())) {
-            Ok(allowed) => allowed,
-            Err(error) => {
-                tracing::error!(%error, "the grant engine failed; access is denied");
-                false
-            }
-        }
+    /// Whether the principal may do `action` on `schema.table`, which carries `tags`. Where these are not
+    /// known, it may carry any that something is denied by, and none that something is allowed by.
+    pub(crate) fn allows(&self, schema: &str, table: &str, tags: Option<&[String]>, action: Action) -> bool {
+        let (allowed, denied) = self.rights(schema, table, tags, action);
+        allowed && !denied
     }
-}
 
-/// casbin's view of [`ObjectPattern::matches`]: the object's first dot ends its schema.
-fn object_match(object: Dynamic, pattern: Dynamic) -> Dynamic {
-    let (object, pattern) = (dynamic_to_str(&object), dynamic_to_str(&pattern));
-    let matched = match (object.split_once('.'), pattern.parse::<ObjectPattern>()) {
-        (Some((schema, table)), Ok(pattern)) => pattern.matches(schema, table),
-        _ => false,
-    };
-    matched.into()
+    /// The same in its parts: whether something allows it, and whether something denies it.
+    pub(crate) fn rights(
+        &self,
+        schema: &str,
+        table: &str,
+        tags: Option<&[String]>,
+        action: Action,
+    ) -> (bool, bool) {
+        let (mut allowed, mut denied) = (false, false);
+        for number in self.index.concerning(schema, table, tags.into_iter().flatten()) {
+            // A rule that is not there cannot be judged.
+            let Some(rule) = self.rules.get(number) else { return (false, true) };
+            allowed |= rule.allows(action);
+            denied |= rule.denies(action);
+        }
+        denied |= tags.is_none() && self.rules.iter().any(|rule| rule.by_tag && rule.denies(action));
+        (allowed, denied)
+    }
 }

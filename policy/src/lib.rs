@@ -8,17 +8,24 @@
 mod access;
 mod audience;
 mod barrier;
+pub mod change;
+mod check;
 mod compact;
 pub mod document;
 mod engine;
 mod explain;
+mod filter_rules;
 mod grants;
 pub mod identity;
 mod key;
+mod known;
+mod loading;
 mod mask;
 mod mask_rules;
 pub mod mutation;
+mod narrow;
 mod numbers;
+mod object_index;
 mod operators;
 mod pattern;
 mod presets;
@@ -29,12 +36,17 @@ mod row_filter;
 mod securable;
 mod snapshot;
 mod table;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod total;
 mod verifier;
 pub mod view;
+mod warnings;
 mod yaml;
+
+/// The JSON schema of policy files.
+pub const POLICY_SCHEMA: &str = include_str!("../schema/policies.schema.json");
 
 pub use access::{Access, TablePolicy};
 pub use barrier::{BarrierColumn, PolicyBarrierExec, ScanFailed};
@@ -46,7 +58,7 @@ pub use operators::{NO_FUNCTION, NO_OPERATOR, PostgresOperators};
 pub use pattern::ObjectPattern;
 pub use principal::Principal;
 pub use resolved::Resolved;
-pub use securable::Securable;
+pub use securable::{Origins, Securable};
 pub use snapshot::{PolicySnapshot, RuleDescription};
 pub use table::PolicyTable;
 pub use verifier::{GovernedScan, IsSystemTable, NotVerified, Verified, verify_logical, verify_physical};

@@ -1,15 +1,17 @@
 //! Which parts of which tables the mask records of policy files concern.
 
-use std::collections::BTreeSet;
-use std::fmt;
+use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 
 use crate::audience::Audience;
 use crate::document::Diagnostic;
+use crate::known::KnownTables;
 use crate::mask::{MaskKey, field_names, splits};
-use crate::pattern::{ObjectPattern, unknown};
+use crate::object_index::ObjectIndex;
+use crate::pattern::{ObjectPattern, glob};
 use crate::records::{MaskRecord, MaskSpec, at};
 use crate::securable::Securable;
 
@@ -30,7 +32,8 @@ pub(crate) struct MaskRule {
 pub(crate) enum MaskTarget {
     /// Whole columns that carry the tag.
     Tag(String),
-    /// A column of the tables, or fields of one, joined to it by dots.
+    /// A column of the tables, or fields of one, joined to it by dots; with `*` in it, all columns whose
+    /// names match, and no fields.
     Column { on: ObjectPattern, column: String },
 }
 
@@ -65,18 +68,65 @@ impl MaskedPart {
     }
 }
 
+/// The columns of a table by name and by tag: tables may have very many, and masks for each.
+#[derive(Debug)]
+pub(crate) struct Columns<'a> {
+    schema: &'a Schema,
+    by_name: HashMap<&'a str, usize>,
+    by_tag: HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Columns<'a> {
+    /// Of `table`, which has the columns of `schema` and carries all its tags.
+    pub(crate) fn of(table: &'a Securable, schema: &'a Schema) -> Self {
+        let mut columns = Self { schema, by_name: HashMap::new(), by_tag: HashMap::new() };
+        for (index, field) in schema.fields().iter().enumerate() {
+            columns.by_name.entry(field.name()).or_insert(index);
+            let tags: HashSet<&String> = table.column_tags.get(field.name()).into_iter().flatten().collect();
+            for tag in tags {
+                columns.by_tag.entry(tag).or_default().push(index);
+            }
+        }
+        columns
+    }
+
+    /// Whole columns whose names match a glob, or the one place that a name leads to.
+    fn parts(&self, name: &str) -> Result<Vec<MaskedPart>, String> {
+        if !name.contains('*') {
+            return Ok(locate(self, name)?.into_iter().collect());
+        }
+        let fields = self.schema.fields().iter().enumerate();
+        Ok(fields
+            .filter(|(_, field)| glob(name, field.name()))
+            .map(|(column, _)| MaskedPart { column, fields: Vec::new() })
+            .collect())
+    }
+}
+
+/// Masks by table and by the tags of columns.
+pub(crate) fn index(masks: &[MaskRule]) -> ObjectIndex {
+    let mut index = ObjectIndex::default();
+    for (number, mask) in masks.iter().enumerate() {
+        match &mask.target {
+            MaskTarget::Tag(tag) => index.add_tag(tag, number),
+            MaskTarget::Column { on, .. } => index.add_pattern(on, number),
+        }
+    }
+    index
+}
+
 /// Where `name` leads: a column of that name, else fields of one; None where no column fits.
 ///
 /// Errors where a column fits but has no such fields: shown as it is, it would show what the mask
 /// was to hide wherever that now stands.
-fn locate(schema: &Schema, name: &str) -> Result<Option<MaskedPart>, String> {
+fn locate(columns: &Columns<'_>, name: &str) -> Result<Option<MaskedPart>, String> {
     let mut without_field = None;
     for (column, rest) in splits(name) {
-        let Ok(index) = schema.index_of(column) else { continue };
+        let Some(index) = columns.by_name.get(column).copied() else { continue };
         let Some(rest) = rest else {
             return Ok(Some(MaskedPart { column: index, fields: Vec::new() }));
         };
-        let data_type = schema.field(index).data_type();
+        let data_type = columns.schema.field(index).data_type();
         match field_names(data_type, rest) {
             Some(fields) => return Ok(Some(MaskedPart { column: index, fields })),
             None => {
@@ -89,17 +139,14 @@ fn locate(schema: &Schema, name: &str) -> Result<Option<MaskedPart>, String> {
 
 impl MaskRule {
     /// The parts of `table` that are masked.
-    pub(crate) fn parts(&self, table: &Securable, schema: &Schema) -> Result<Vec<MaskedPart>, String> {
+    pub(crate) fn parts(&self, table: &Securable, columns: &Columns<'_>) -> Result<Vec<MaskedPart>, String> {
         match &self.target {
-            MaskTarget::Tag(tag) => Ok(schema
-                .fields()
-                .iter()
-                .enumerate()
-                .filter(|(_, field)| table.column_has_tag(field.name(), tag))
-                .map(|(column, _)| MaskedPart { column, fields: Vec::new() })
-                .collect()),
+            MaskTarget::Tag(tag) => {
+                let tagged = columns.by_tag.get(tag.as_str()).into_iter().flatten();
+                Ok(tagged.map(|column| MaskedPart { column: *column, fields: Vec::new() }).collect())
+            }
             MaskTarget::Column { on, column } if on.matches(&table.schema, &table.table) => {
-                Ok(locate(schema, column)?.into_iter().collect())
+                columns.parts(column)
             }
             MaskTarget::Column { .. } => Ok(Vec::new()),
         }
@@ -108,11 +155,12 @@ impl MaskRule {
     /// What decides how `part` is shown, in words that can be compared; keys by fingerprint.
     pub(crate) fn recipe(&self, part: &str, key: Option<&MaskKey>, year: i32) -> String {
         let mut recipe = format!("{part} {}", self.spec.describe());
-        if self.spec == MaskSpec::AgeCap {
+        if matches!(self.spec, MaskSpec::AgeCap {}) {
             recipe.push_str(&format!(" in {year}"));
         }
         for byte in key.iter().flat_map(|key| key.fingerprint()) {
-            recipe.push_str(&format!("{byte:02x}"));
+            // Writing to a text cannot fail.
+            let _ = write!(recipe, "{byte:02x}");
         }
         recipe
     }
@@ -122,8 +170,8 @@ impl MaskRule {
 pub(crate) fn read(
     path: &Path,
     records: Vec<MaskRecord>,
-    tables: &[Securable],
-    names: &mut BTreeSet<String>,
+    tables: &KnownTables<'_>,
+    names: &mut HashSet<String>,
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<MaskRule> {
     let mut rules = Vec::new();
@@ -153,27 +201,26 @@ pub(crate) fn read(
 fn target(
     path: &Path,
     record: &MaskRecord,
-    tables: &[Securable],
+    tables: &KnownTables<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> Result<MaskTarget, Diagnostic> {
     match (&record.tag, &record.on, &record.column) {
         (Some(tag), None, None) => {
-            let carried =
-                tables.iter().any(|t| t.column_tags.values().flatten().any(|own| *own == tag.value));
-            if !carried {
+            if !tables.column_tags.contains(&tag.value) {
                 problems.push(at(path, tag, format!("no column carries the tag `{}`", tag.value)));
             }
             Ok(MaskTarget::Tag(tag.value.clone()))
         }
         (None, Some(on), Some(column)) => {
             let pattern = on.value.parse::<ObjectPattern>().map_err(|why| at(path, on, why))?;
-            problems.extend(unknown(&pattern, tables).map(|why| at(path, on, why)));
+            problems.extend(tables.unknown(&pattern).map(|why| at(path, on, why)));
             // A column that has not the fields is known, and complained about with its table's name.
-            let is_known = |schema: &SchemaRef| !matches!(locate(schema, &column.value), Ok(None));
+            let has = |table: &Securable, schema: &SchemaRef| {
+                !matches!(Columns::of(table, schema).parts(&column.value).as_deref(), Ok([]))
+            };
             let known = tables
-                .iter()
-                .filter(|t| pattern.matches(&t.schema, &t.table))
-                .any(|t| t.columns.as_ref().is_none_or(is_known));
+                .matching(&pattern)
+                .any(|table| table.columns.as_ref().is_none_or(|schema| has(table, schema)));
             if !known {
                 let why = format!("no table of `{pattern}` has a column `{}`", column.value);
                 problems.push(at(path, column, why));

@@ -1,4 +1,5 @@
-//! Deliberate damage, so that tests can show that each protection is missed when it is gone.
+//! Deliberate damage, so that tests can show that each protection is missed when it is gone; and other files below a
+//! barrier than those of the lake's tables.
 //!
 //! Without the feature `mutations`, which only tests ask for, [`active`] is always false and nothing can change that.
 
@@ -46,17 +47,18 @@ pub const fn active(_: Mutation) -> bool {
 }
 
 #[cfg(feature = "mutations")]
-pub use switches::{activate, active};
+pub use switches::{Substitute, activate, active, substitute, substituted};
 
 #[cfg(feature = "mutations")]
 pub(crate) use switches::unsealed;
 
 #[cfg(feature = "mutations")]
 mod switches {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, OnceLock};
 
     use datafusion::arrow::datatypes::SchemaRef;
+    use datafusion::catalog::TableProvider;
     use datafusion::common::Result;
     use datafusion::physical_expr::PhysicalExpr;
     use datafusion::physical_expr::expressions::Column;
@@ -82,6 +84,23 @@ mod switches {
     /// Takes these protections away in the whole process, and gives the others back.
     pub fn activate(mutations: &[Mutation]) {
         ACTIVE.store(mutations.iter().fold(0, |bits, mutation| bits | bit(*mutation)), Ordering::Relaxed);
+    }
+
+    /// What reads a table's folder instead of the lake's own scan, if anything does. Gets the folder's URL and
+    /// the table's columns.
+    pub type Substitute = fn(&str, &SchemaRef) -> Option<Arc<dyn TableProvider>>;
+
+    static SUBSTITUTE: OnceLock<Substitute> = OnceLock::new();
+
+    /// Asks `substitute` for every table from now on, in the whole process.
+    pub fn substitute(substitute: Substitute) {
+        SUBSTITUTE.get_or_init(|| substitute);
+    }
+
+    /// What stands in for the table of this folder.
+    #[must_use]
+    pub fn substituted(folder: &str, columns: &SchemaRef) -> Option<Arc<dyn TableProvider>> {
+        SUBSTITUTE.get()?(folder, columns)
     }
 
     /// What a scan would be if the engine's own nodes filtered it.

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::securable::Securable;
-
 /// A `schema.table` pattern as grants, row filters and masks write it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ObjectPattern {
@@ -75,21 +73,6 @@ pub(crate) fn glob(pattern: &str, text: &str) -> bool {
         }
     }
     pattern[p..].iter().all(|byte| *byte == b'*')
-}
-
-/// Why an exact pattern, or one limited to a schema, names nothing there is.
-pub(crate) fn unknown(pattern: &ObjectPattern, tables: &[Securable]) -> Option<String> {
-    if tables.iter().any(|t| pattern.matches(&t.schema, &t.table)) || pattern.exact_schema() == Some("system")
-    {
-        return None;
-    }
-    match (pattern.exact(), pattern.exact_schema()) {
-        (Some((schema, table)), _) => Some(format!("there is no table `{schema}.{table}`")),
-        (None, Some(schema)) if !tables.iter().any(|t| t.schema == schema) => {
-            Some(format!("there is no schema `{schema}` with tables in it"))
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub(crate) struct PolicyFile {
     #[serde(default)]
     pub(crate) grants: Vec<GrantRecord>,
     #[serde(default)]
+    pub(crate) tags: Vec<TagRecord>,
+    #[serde(default)]
     pub(crate) row_filters: Vec<RowFilterRecord>,
     #[serde(default)]
     pub(crate) masks: Vec<MaskRecord>,
@@ -43,7 +45,10 @@ pub(crate) struct GrantRecord {
     pub(crate) role: Spanned<String>,
     #[serde(default = "any")]
     pub(crate) tenant: String,
-    pub(crate) object: Spanned<String>,
+    /// A table pattern.
+    pub(crate) object: Option<Spanned<String>>,
+    /// In its place: tables that carry the tag.
+    pub(crate) tag: Option<Spanned<String>>,
     pub(crate) action: Action,
     #[serde(default)]
     pub(crate) effect: Effect,
@@ -110,6 +115,17 @@ impl FilterKind {
     }
 }
 
+/// A tag on tables, or on columns of them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TagRecord {
+    pub(crate) tag: Spanned<String>,
+    /// A table pattern.
+    pub(crate) on: Spanned<String>,
+    /// A column, or a glob of columns; without it the tables themselves are tagged.
+    pub(crate) column: Option<Spanned<String>>,
+}
+
 /// Which rows are seen.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,12 +168,12 @@ pub(crate) struct PresetRecord {
     pub(crate) key: Option<Spanned<String>>,
 }
 
-/// A mask and its arguments.
+/// A mask and its arguments. Masks without any have braces, or their unknown keys would not be refused.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum MaskSpec {
     /// Always NULL.
-    Null,
+    Null {},
     /// Always the same value; NULL stays NULL.
     Constant {
         /// The value, as text.
@@ -181,18 +197,18 @@ pub(crate) enum MaskSpec {
         n: usize,
     },
     /// Letters become `x`, digits `0`; punctuation and white space stay.
-    Redact,
+    Redact {},
     /// Dates and timestamps are cut to the start of the year, quarter or month.
     TruncateDate {
         /// Unit.
         to: DateUnit,
     },
     /// Ages over 89 become 90; dates become their year, none earlier than 90 years ago.
-    AgeCap,
+    AgeCap {},
     /// `SW1A 1AA` becomes `SW1A`.
-    OutwardPostcode,
+    OutwardPostcode {},
     /// `60614-1234` becomes `606`, small populations `000`.
-    Zip3,
+    Zip3 {},
     /// Numbers become the lower bound of their bucket.
     Bucket {
         /// Distance from one lower bound to the next, in the column's unit.
@@ -216,16 +232,16 @@ impl MaskSpec {
     /// The mask in a few words; a key by its name only.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::Null => "null".to_owned(),
+            Self::Null {} => "null".to_owned(),
             Self::Constant { value } => format!("constant '{value}'"),
             Self::Token { domain, key } => format!("token of domain {domain} with key {key}"),
             Self::ShowFirst { n } => format!("show first {n}"),
             Self::ShowLast { n } => format!("show last {n}"),
-            Self::Redact => "redact".to_owned(),
+            Self::Redact {} => "redact".to_owned(),
             Self::TruncateDate { to } => format!("truncate date to {}", to.word()),
-            Self::AgeCap => "age cap".to_owned(),
-            Self::OutwardPostcode => "outward postcode".to_owned(),
-            Self::Zip3 => "three-digit ZIP".to_owned(),
+            Self::AgeCap {} => "age cap".to_owned(),
+            Self::OutwardPostcode {} => "outward postcode".to_owned(),
+            Self::Zip3 {} => "three-digit ZIP".to_owned(),
             Self::Bucket { width, origin } => format!("bucket of {width} from {origin}"),
             Self::Noise { amount, domain, key } => {
                 format!("noise of {amount} of domain {domain} with key {key}")

@@ -9,22 +9,31 @@ use datafusion::logical_expr::utils::{conjunction, disjunction};
 
 use crate::Principal;
 use crate::access::{Access, TablePolicy};
+use crate::filter_rules::RowFilter;
 use crate::grants::GrantMap;
 use crate::mask::{self, Mask};
-use crate::mask_rules::MaskedPart;
-use crate::records::{Action, FilterKind};
-use crate::row_filter::{BoundFilter, is_always_true};
-use crate::securable::Securable;
-use crate::snapshot::{PolicySnapshot, RowFilter, this_year};
+use crate::mask_rules::{Columns, MaskedPart};
+use crate::records::{Action, Effect, FilterKind};
+use crate::row_filter::{BoundFilter, Signature, is_always_true};
+use crate::securable::{Origins, Securable};
+use crate::snapshot::{PolicySnapshot, this_year};
+
+/// What holds the right to change policies; no table.
+const POLICY_CHANGES: &str = "system.policy_changes";
 
 /// The policies of one epoch as they concern one principal; decisions are made once per table.
 #[derive(Debug)]
 pub struct Resolved {
     snapshot: Arc<PolicySnapshot>,
     principal: Arc<Principal>,
-    grants: GrantMap,
+    grants: Arc<GrantMap>,
+    /// Who is asked, too: only what both may see is seen.
+    end_user: Option<Arc<Resolved>>,
     /// By table name.
     decisions: DashMap<String, Decision>,
+    /// Row filters with the principal's values in them, by text and the columns they are about: many
+    /// tables share one.
+    bound: DashMap<(Arc<str>, Signature), BoundFilter>,
 }
 
 /// A decision with all that it rests on beside the snapshot: where one differs, it is taken anew.
@@ -32,14 +41,34 @@ pub struct Resolved {
 struct Decision {
     columns: SchemaRef,
     tags: Vec<String>,
+    column_tags: BTreeMap<String, Vec<String>>,
+    origins: Option<Arc<Origins>>,
     /// Ages are reckoned at it.
     year: i32,
     access: Access,
 }
 
+/// A part of a column and its mask.
+type PartMask = (MaskedPart, Arc<dyn Mask>);
+
 impl Resolved {
     pub(crate) fn new(snapshot: Arc<PolicySnapshot>, principal: Arc<Principal>, grants: GrantMap) -> Self {
-        Self { snapshot, principal, grants, decisions: DashMap::new() }
+        let grants = Arc::new(grants);
+        let (decisions, bound) = (DashMap::new(), DashMap::new());
+        Self { snapshot, principal, grants, end_user: None, decisions, bound }
+    }
+
+    /// The same as far as `end_user` may see it, too. Both are of one snapshot.
+    #[must_use]
+    pub(crate) fn narrowed_by(&self, end_user: Arc<Self>) -> Self {
+        Self {
+            snapshot: Arc::clone(&self.snapshot),
+            principal: Arc::clone(&self.principal),
+            grants: Arc::clone(&self.grants),
+            end_user: Some(end_user),
+            decisions: DashMap::new(),
+            bound: DashMap::new(),
+        }
     }
 
     /// The snapshot behind it.
@@ -60,16 +89,42 @@ impl Resolved {
         &self.grants.roles
     }
 
-    /// Whether the principal may describe (or read) `schema.table`, whatever its columns are.
+    /// Whether the principal may describe (or read) `table`, whatever its columns are.
     #[must_use]
-    pub fn may_see(&self, schema: &str, table: &str) -> bool {
-        self.grants.allows(schema, table, Action::Describe)
+    pub fn may_see(&self, table: &Securable) -> bool {
+        self.allows(table, Action::Describe) && self.end_user.as_ref().is_none_or(|user| user.may_see(table))
     }
 
-    /// Whether the principal may read `schema.table`, whatever its columns are.
+    /// Whether the principal may read `schema.table`, a table of the service's own, which carries no tags.
     #[must_use]
     pub fn may_read(&self, schema: &str, table: &str) -> bool {
-        self.may_see(schema, table) && self.grants.allows(schema, table, Action::Select)
+        self.grants.allows(schema, table, Some(&[]), Action::Describe)
+            && self.grants.allows(schema, table, Some(&[]), Action::Select)
+            && self.end_user.as_ref().is_none_or(|user| user.may_read(schema, table))
+    }
+
+    /// Whether the principal may change policies: `select` on the object of that very name. A pattern
+    /// that happens to match it gives nothing, so that nobody who may read much may decide who else does.
+    #[must_use]
+    pub fn may_change_policies(&self) -> bool {
+        let tenant = self.principal.tenant.as_deref();
+        let named =
+            self.grants.roles.iter().flat_map(|role| self.snapshot.grants.of_role(role)).any(|grant| {
+                grant.target.to_string() == POLICY_CHANGES
+                    && (grant.action, grant.effect) == (Action::Select, Effect::Allow)
+                    && grant.is_for_tenant(tenant)
+            });
+        // Denials may be patterns.
+        named
+            && POLICY_CHANGES.split_once('.').is_some_and(|(schema, name)| self.may_read(schema, name))
+            && self.end_user.as_ref().is_none_or(|user| user.may_change_policies())
+    }
+
+    fn allows(&self, table: &Securable, action: Action) -> bool {
+        let tags = self.snapshot.tags.of_table(table);
+        // The catalog does not know the tags of a table that it cannot read.
+        let tags = table.columns.is_some().then_some(tags.as_ref());
+        self.grants.allows(&table.schema, &table.table, tags, action)
     }
 
     /// The decision on one table.
@@ -81,35 +136,43 @@ impl Resolved {
     /// The decision as it is in the calendar year `year`.
     pub(crate) fn access_in(&self, table: &Securable, year: i32) -> Access {
         let Some(columns) = &table.columns else {
-            return if self.may_see(&table.schema, &table.table) {
+            return if self.may_see(table) {
                 Access::Unresolved(Arc::from("the table is unavailable"))
             } else {
                 Access::Invisible
             };
         };
         let name = table.full_name();
-        let tags: Vec<String> = table
-            .tags
-            .iter()
-            .cloned()
-            .chain(table.column_tags.iter().map(|(column, tags)| format!("{column}:{}", tags.join(","))))
-            .collect();
         if let Some(known) = self.decisions.get(&name)
             && known.columns == *columns
-            && known.tags == tags
+            && known.tags == table.tags
+            && known.column_tags == table.column_tags
+            && known.origins == table.origins
             && known.year == year
         {
             return known.access.clone();
         }
-        let access = self.decide(table, columns, year);
-        let columns = Arc::clone(columns);
-        self.decisions.insert(name, Decision { columns, tags, year, access: access.clone() });
+        let mut access = self.decide(&self.snapshot.tagged(table), columns, year);
+        if let Some(end_user) = &self.end_user {
+            access = access.narrowed_by(&end_user.access_in(table, year), columns);
+        }
+        let decision = Decision {
+            columns: Arc::clone(columns),
+            tags: table.tags.clone(),
+            column_tags: table.column_tags.clone(),
+            origins: table.origins.clone(),
+            year,
+            access: access.clone(),
+        };
+        self.decisions.insert(name, decision);
         access
     }
 
+    /// `table` carries the tags of the policy files, too.
     fn decide(&self, table: &Securable, columns: &SchemaRef, year: i32) -> Access {
-        let describe = self.grants.allows(&table.schema, &table.table, Action::Describe);
-        let select = self.grants.allows(&table.schema, &table.table, Action::Select);
+        let tags = Some(table.tags.as_slice());
+        let describe = self.grants.allows(&table.schema, &table.table, tags, Action::Describe);
+        let select = self.grants.allows(&table.schema, &table.table, tags, Action::Select);
         if !describe {
             return Access::Invisible;
         }
@@ -131,10 +194,10 @@ impl Resolved {
         let mut rules = Vec::new();
         let (mut all, mut any, mut nothing) = (Vec::new(), Vec::new(), false);
         let mut alternatives = false;
-        let concerned = |f: &&RowFilter| f.concerns(table) && f.audience.includes(self.roles());
-        for filter in self.snapshot.row_filters.iter().filter(concerned) {
+        let concerned = |filter: &&RowFilter| filter.audience.includes(self.roles());
+        for filter in self.snapshot.filters_on(table).filter(concerned) {
             rules.push(format!("row filter {}", filter.name));
-            let bound = filter.template.bind(&self.principal, columns)?;
+            let bound = self.bind(filter, columns)?;
             match (filter.kind, bound) {
                 (FilterKind::Restrictive, BoundFilter::Nothing) => nothing = true,
                 (FilterKind::Restrictive, BoundFilter::Where(expr)) => all.push(expr),
@@ -152,10 +215,24 @@ impl Resolved {
             }
         }
         all.retain(|expr| !is_always_true(expr));
-        let mut recipe = Vec::new();
+        let mut recipe = BTreeMap::new();
         let masks = self.masks(table, columns, year, &mut recipe, &mut rules)?;
         let name = Arc::from(table.full_name());
         Ok(TablePolicy::new(name, columns, conjunction(all), nothing, masks, recipe, rules))
+    }
+
+    /// The filter with the principal's values in it.
+    fn bind(&self, filter: &RowFilter, columns: &SchemaRef) -> Result<BoundFilter, String> {
+        let Some(signature) = filter.template.signature(columns) else {
+            return filter.template.bind(&self.principal, columns);
+        };
+        let key = (filter.template.shared_text(), signature);
+        if let Some(known) = self.bound.get(&key) {
+            return Ok(known.clone());
+        }
+        let bound = filter.template.bind(&self.principal, columns)?;
+        self.bound.insert(key, bound.clone());
+        Ok(bound)
     }
 
     /// Masks by index of the raw column.
@@ -164,32 +241,41 @@ impl Resolved {
         table: &Securable,
         columns: &SchemaRef,
         year: i32,
-        recipe: &mut Vec<String>,
+        recipe: &mut BTreeMap<usize, Vec<String>>,
         rules: &mut Vec<String>,
     ) -> Result<BTreeMap<usize, Arc<dyn Mask>>, String> {
         let surroundings = self.snapshot.surroundings(year);
-        let mut masked: Vec<MaskedPart> = Vec::new();
-        let mut by_column: BTreeMap<usize, Vec<Arc<dyn Mask>>> = BTreeMap::new();
-        for rule in self.snapshot.masks.iter().filter(|rule| rule.audience.includes(self.roles())) {
-            for part in rule.parts(table, columns)? {
+        let concerned = self.snapshot.masks_on(table).filter(|rule| rule.audience.includes(self.roles()));
+        let mut concerned = concerned.peekable();
+        if concerned.peek().is_none() {
+            return Ok(BTreeMap::new());
+        }
+        let by_name = Columns::of(table, columns);
+        let mut by_column: BTreeMap<usize, Vec<PartMask>> = BTreeMap::new();
+        for rule in concerned {
+            for part in rule.parts(table, &by_name)? {
                 let name = part.name(columns);
                 let raw = columns.field(part.column).data_type();
                 let mask = mask::build_part(&rule.spec, raw, &part.fields, &surroundings)?;
-                if masked.iter().any(|other| other.overlaps(&part)) {
+                let masked = by_column.entry(part.column).or_default();
+                if masked.iter().any(|(other, _)| other.overlaps(&part)) {
                     return Err(format!("two masks apply to column {name}"));
                 }
                 let key = rule.spec.key().and_then(|name| surroundings.keys.get(name));
-                recipe.push(rule.recipe(&name, key.map(Arc::as_ref), year));
+                let words = rule.recipe(&name, key.map(Arc::as_ref), year);
+                recipe.entry(part.column).or_default().push(words);
                 rules.push(format!("mask {} on {name}", rule.name));
-                by_column.entry(part.column).or_default().push(mask);
-                masked.push(part);
+                masked.push((part, mask));
             }
         }
         // The order of records in the files changes nothing of what is shown.
-        recipe.sort_unstable();
+        recipe.values_mut().for_each(|words| words.sort_unstable());
         Ok(by_column
             .into_iter()
-            .filter_map(|(column, masks)| Some((column, mask::combine(masks)?)))
+            .filter_map(|(column, masks)| {
+                let masks = masks.into_iter().map(|(_, mask)| mask).collect();
+                Some((column, mask::combine(masks)?))
+            })
             .collect())
     }
 }

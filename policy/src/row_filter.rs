@@ -1,9 +1,10 @@
 //! Row filters: SQL predicates with `principal.…` in them, bound to one principal and table.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::config::Dialect;
@@ -14,7 +15,8 @@ use datafusion::logical_expr::{Expr, ExprSchemable, lit};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::ast::{
-    self, ExprWithAlias, FunctionArg, FunctionArgExpr, FunctionArguments, VisitMut, VisitorMut,
+    self, ExprWithAlias, FunctionArg, FunctionArgExpr, FunctionArguments, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -26,7 +28,16 @@ use crate::total::not_total;
 #[derive(Debug, Clone)]
 pub(crate) struct RowFilterTemplate {
     ast: ast::Expr,
+    /// The predicate as it was written, in one form.
+    text: Arc<str>,
+    /// Every name in it that could be a column's.
+    columns: Vec<String>,
+    asks_for_tenant: bool,
 }
+
+/// The columns that decide what a filter means over a table: what holds for one table holds for each
+/// that has the same.
+pub(crate) type Signature = Vec<Field>;
 
 /// A filter bound to a principal and a table's columns.
 #[derive(Debug, Clone)]
@@ -57,15 +68,51 @@ impl RowFilterTemplate {
         if parser.peek_token().token != datafusion::sql::sqlparser::tokenizer::Token::EOF {
             return Err(format!("the predicate goes on after its end, at `{}`", parser.peek_token()));
         }
-        let mut template = Self { ast };
+        let text = Arc::from(ast.to_string());
+        let mut template = Self { ast, text, columns: Vec::new(), asks_for_tenant: false };
+        let mut visitor = Substitute { principal: None, lacks: false, tenant: false };
+        let mut written = template.ast.clone();
+        let _ = VisitMut::visit(&mut written, &mut visitor);
+        template.asks_for_tenant = visitor.tenant;
         // What is wrong with `principal.…` is said when the file is loaded, not when someone connects.
-        template.substitute(None)?;
+        if let Some(expr) = template.substitute(None)? {
+            let mut names = Names::default();
+            let _ = Visit::visit(&expr, &mut names);
+            template.columns = names.0.into_iter().collect();
+        }
         Ok(template)
     }
 
     /// The predicate as it was written, in one form.
-    pub(crate) fn text(&self) -> String {
-        self.ast.to_string()
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
+    /// Whether it asks for the principal's tenant.
+    pub(crate) fn asks_for_tenant(&self) -> bool {
+        self.asks_for_tenant
+    }
+
+    /// The columns it is about.
+    pub(crate) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The columns of `schema` that the filter is about; None where one of them is not there.
+    pub(crate) fn signature(&self, schema: &SchemaRef) -> Option<Signature> {
+        let field = |name: &String| {
+            let field = schema.fields().iter().find(|field| field.name() == name)?;
+            // Only what concerns the type: the rest (comments, ids) differs from table to table.
+            let extension = field.metadata().iter().filter(|(key, _)| key.starts_with("ARROW:"));
+            let extension = extension.map(|(key, value)| (key.clone(), value.clone())).collect();
+            Some(Field::new(name, field.data_type().clone(), field.is_nullable()).with_metadata(extension))
+        };
+        self.columns.iter().map(field).collect()
     }
 
     /// The predicate with the principal's values in it; None where they lack one that it asks for.
@@ -77,7 +124,7 @@ impl RowFilterTemplate {
     /// Answers None where the principal lacks something that the filter asks for.
     fn substitute(&mut self, principal: Option<&Principal>) -> Result<Option<ast::Expr>, String> {
         let mut expr = self.ast.clone();
-        let mut visitor = Substitute { principal, lacks: false };
+        let mut visitor = Substitute { principal, lacks: false, tenant: false };
         match VisitMut::visit(&mut expr, &mut visitor) {
             ControlFlow::Break(problem) => Err(problem),
             ControlFlow::Continue(()) => Ok((!visitor.lacks).then_some(expr)),
@@ -150,6 +197,34 @@ fn plan(expr: ast::Expr, schema: &SchemaRef) -> Result<Expr, String> {
 struct Substitute<'a> {
     principal: Option<&'a Principal>,
     lacks: bool,
+    /// Set where `principal.tenant` was met.
+    tenant: bool,
+}
+
+/// Collects the names that could be those of columns, as the planner would look for them.
+#[derive(Default)]
+struct Names(BTreeSet<String>);
+
+impl Names {
+    fn add(&mut self, ident: &ast::Ident) {
+        self.0.insert(match ident.quote_style {
+            Some(_) => ident.value.clone(),
+            None => ident.value.to_ascii_lowercase(),
+        });
+    }
+}
+
+impl Visitor for Names {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &ast::Expr) -> ControlFlow<()> {
+        match expr {
+            ast::Expr::Identifier(ident) => self.add(ident),
+            ast::Expr::CompoundIdentifier(parts) => parts.iter().for_each(|part| self.add(part)),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 impl Substitute<'_> {
@@ -178,7 +253,10 @@ impl VisitorMut for Substitute<'_> {
             ast::Expr::CompoundIdentifier(parts) if parts.first().is_some_and(is_principal) => {
                 let field = parts.get(1).map(|ident| ident.value.to_ascii_lowercase()).unwrap_or_default();
                 *expr = match (field.as_str(), parts.len()) {
-                    ("tenant", 2) => self.value(principal.map(|p| p.tenant.as_deref())),
+                    ("tenant", 2) => {
+                        self.tenant = true;
+                        self.value(principal.map(|p| p.tenant.as_deref()))
+                    }
                     ("user", 2) => self.value(principal.map(|p| Some(p.user.as_str()))),
                     _ => {
                         return ControlFlow::Break(format!(

@@ -1,59 +1,40 @@
 //! One consistent set of policies: loaded whole, checked whole, never changed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::Datelike;
-use sha2::{Digest, Sha256};
 
 use crate::Principal;
-use crate::audience::Audience;
-use crate::document::{Diagnostic, Diagnostics};
 use crate::explain::place_of;
-use crate::grants::GrantMap;
-use crate::key::read_secret;
-use crate::mask::{self, MaskKey, Surroundings};
-use crate::mask_rules::{self, MaskRule, MaskedPart};
-use crate::pattern::{ObjectPattern, unknown};
-use crate::presets;
-use crate::records::{FilterKind, GrantRecord, RoleRecord, at, parse};
+use crate::filter_rules::RowFilter;
+use crate::grants::{Grant, GrantMap, Grants};
+use crate::loading::digest;
+use crate::mask::{MaskKey, Surroundings};
+use crate::mask_rules::{Columns, MaskRule};
+use crate::object_index::ObjectIndex;
+use crate::records::Effect;
 use crate::resolved::Resolved;
-use crate::row_filter::RowFilterTemplate;
 use crate::securable::Securable;
-
-/// A row filter, ready to be bound.
-#[derive(Debug)]
-pub(crate) struct RowFilter {
-    pub(crate) name: String,
-    on: Vec<ObjectPattern>,
-    tag: Option<String>,
-    pub(crate) kind: FilterKind,
-    pub(crate) audience: Audience,
-    pub(crate) template: RowFilterTemplate,
-    /// For complaints about tables that appear later.
-    pub(crate) place: Diagnostic,
-}
+use crate::tags::{TagRule, Tags};
 
 /// All policies in force at one epoch.
 #[derive(Debug)]
 pub struct PolicySnapshot {
-    epoch: u64,
-    digest: String,
-    roles: Vec<RoleRecord>,
-    pub(crate) grants: Vec<GrantRecord>,
-    /// Where each grant is written: file, line, column.
-    pub(crate) grant_places: Vec<String>,
+    pub(crate) epoch: u64,
+    pub(crate) digest: String,
+    /// Digest of the files alone, without keys and presets.
+    pub(crate) texts: String,
+    pub(crate) grants: Grants,
+    pub(crate) tags: Tags,
     pub(crate) row_filters: Vec<RowFilter>,
+    /// Of `row_filters`.
+    pub(crate) filter_index: ObjectIndex,
     pub(crate) masks: Vec<MaskRule>,
-    keys: BTreeMap<String, Arc<MaskKey>>,
-}
-
-impl RowFilter {
-    pub(crate) fn concerns(&self, table: &Securable) -> bool {
-        self.tag.as_ref().is_some_and(|tag| table.tags.contains(tag))
-            || self.on.iter().any(|pattern| pattern.matches(&table.schema, &table.table))
-    }
+    /// Of `masks`.
+    pub(crate) mask_index: ObjectIndex,
+    pub(crate) keys: BTreeMap<String, Arc<MaskKey>>,
 }
 
 impl PolicySnapshot {
@@ -63,216 +44,34 @@ impl PolicySnapshot {
         Self {
             epoch,
             digest: digest(std::iter::empty(), std::iter::empty()),
-            roles: Vec::new(),
-            grants: Vec::new(),
-            grant_places: Vec::new(),
+            texts: digest(std::iter::empty(), std::iter::empty()),
+            grants: Grants::default(),
+            tags: Tags::default(),
             row_filters: Vec::new(),
+            filter_index: ObjectIndex::default(),
             masks: Vec::new(),
+            mask_index: ObjectIndex::default(),
             keys: BTreeMap::new(),
         }
     }
 
-    /// Loads and checks policy files against the tables there are. Reads files: not for async tasks.
-    pub fn load(paths: &[PathBuf], tables: &[Securable], epoch: u64) -> Result<Self, Diagnostics> {
-        let texts = read(paths)?;
-        // A new file beside an old one may say what neither set does: grants without their filters.
-        if read(paths)? != texts {
-            let file = paths.first().map_or(Path::new("policies"), PathBuf::as_path);
-            return Err(Diagnostics::file(
-                file,
-                "the policy files are being written; read again when they stay",
-            ));
-        }
-        Self::from_texts(&texts, tables, epoch)
+    /// The table with the tags that policy files add to the catalog's.
+    #[must_use]
+    pub fn tagged<'a>(&self, table: &'a Securable) -> Cow<'a, Securable> {
+        self.tags.apply(table)
     }
 
-    /// The same from texts already read.
-    fn from_texts(texts: &[(&Path, String)], tables: &[Securable], epoch: u64) -> Result<Self, Diagnostics> {
-        let mut problems = Vec::new();
-        let mut snapshot = Self::deny_all(epoch);
-        let (mut names, mut presets) = (BTreeSet::new(), Vec::new());
-        for (path, text) in texts {
-            let file = match parse(path, text) {
-                Ok(file) => file,
-                Err(found) => {
-                    problems.extend(found.0);
-                    continue;
-                }
-            };
-            let base = path.parent().unwrap_or_else(|| Path::new("."));
-            for (name, record) in file.keys {
-                let key = read_secret(&record.from.value, base).and_then(MaskKey::new);
-                match key {
-                    Ok(key) => {
-                        if snapshot.keys.insert(name.clone(), Arc::new(key)).is_some() {
-                            problems.push(at(path, &record.from, format!("key `{name}` is declared twice")));
-                        }
-                    }
-                    Err(why) => problems.push(at(path, &record.from, why)),
-                }
-            }
-            for record in file.roles {
-                if record.role.value.contains(':') || record.role.value.is_empty() {
-                    problems.push(at(path, &record.role, "a role's name is not empty and holds no colon"));
-                }
-                if snapshot.roles.iter().any(|known| known.role.value == record.role.value) {
-                    problems.push(at(
-                        path,
-                        &record.role,
-                        format!("role `{}` is declared twice", record.role.value),
-                    ));
-                }
-                snapshot.roles.push(record);
-            }
-            for record in file.grants {
-                if record.role.value.contains(':') || record.role.value.is_empty() {
-                    problems.push(at(path, &record.role, "a role's name is not empty and holds no colon"));
-                }
-                match record.object.value.parse::<ObjectPattern>() {
-                    Ok(pattern) => {
-                        problems.extend(unknown(&pattern, tables).map(|why| at(path, &record.object, why)))
-                    }
-                    Err(why) => problems.push(at(path, &record.object, why)),
-                }
-                snapshot.grant_places.push(place_of(&at(path, &record.object, "")));
-                snapshot.grants.push(record);
-            }
-            for record in file.row_filters {
-                if !names.insert(record.name.value.clone()) {
-                    problems.push(at(
-                        path,
-                        &record.name,
-                        format!("the name `{}` is used twice", record.name.value),
-                    ));
-                }
-                if record.on.is_empty() && record.tag.is_none() {
-                    problems.push(at(
-                        path,
-                        &record.name,
-                        "expected `on` (a list of table patterns) or `tag`",
-                    ));
-                }
-                let mut on = Vec::new();
-                for place in &record.on {
-                    match place.value.parse::<ObjectPattern>() {
-                        Ok(pattern) => {
-                            problems.extend(unknown(&pattern, tables).map(|why| at(path, place, why)));
-                            on.push(pattern);
-                        }
-                        Err(why) => problems.push(at(path, place, why)),
-                    }
-                }
-                if let Some(tag) = &record.tag
-                    && !tables.iter().any(|table| table.tags.contains(&tag.value))
-                {
-                    problems.push(at(path, tag, format!("no table carries the tag `{}`", tag.value)));
-                }
-                match RowFilterTemplate::parse(&record.using.value) {
-                    Ok(template) => snapshot.row_filters.push(RowFilter {
-                        name: record.name.value.clone(),
-                        on,
-                        tag: record.tag.map(|tag| tag.value),
-                        kind: record.kind,
-                        audience: Audience::new(record.to.as_deref(), &record.except),
-                        template,
-                        place: at(path, &record.using, ""),
-                    }),
-                    Err(why) => problems.push(at(path, &record.using, why)),
-                }
-            }
-            snapshot.masks.extend(mask_rules::read(path, file.masks, tables, &mut names, &mut problems));
-            presets.extend(file.presets.into_iter().map(|record| (*path, record)));
-        }
-        // Only now are the keys of all files known.
-        for (path, record) in &presets {
-            match presets::expand(path, record, &snapshot.keys) {
-                Ok(rules) => snapshot.masks.extend(rules),
-                Err(found) => problems.extend(found),
-            }
-        }
-        // A key that changed is a change of policy, though no file says anything else; so is a preset
-        // that another release of the service says otherwise.
-        let own = texts.iter().map(|(_, text)| text.as_str());
-        let named = presets.iter().filter_map(|(_, record)| presets::text(&record.name.value));
-        let keys = snapshot.keys.values().map(|key| key.fingerprint());
-        snapshot.digest = digest(own.chain(named), keys);
-        problems.extend(snapshot.unknown_roles());
-        problems.extend(tables.iter().flat_map(|table| snapshot.check(table)));
-        // The rules of one preset have one place and may have one mistake in common.
-        let mut said = BTreeSet::new();
-        problems.retain(|problem| said.insert(problem.to_string()));
-        if problems.is_empty() && snapshot.grants.is_empty() {
-            let file = texts.first().map_or(Path::new("policies"), |(path, _)| path);
-            problems.extend(
-                Diagnostics::file(file, "no grants at all: nobody would see anything; expected `grants`").0,
-            );
-        }
-        if problems.is_empty() { Ok(snapshot) } else { Err(Diagnostics(problems)) }
+    /// The row filters on `table`, which carries all its tags, in the order of the files.
+    pub(crate) fn filters_on(&self, table: &Securable) -> impl Iterator<Item = &RowFilter> {
+        let numbers = self.filter_index.concerning(&table.schema, &table.table, table.tags.iter());
+        numbers.into_iter().filter_map(|number| self.row_filters.get(number))
     }
 
-    /// A rule for a role that nothing grants anything to is a misspelt role.
-    fn unknown_roles(&self) -> Vec<Diagnostic> {
-        let known: BTreeSet<&String> = self
-            .grants
-            .iter()
-            .map(|grant| &grant.role.value)
-            .chain(self.roles.iter().map(|record| &record.role.value))
-            .chain(self.roles.iter().flat_map(|record| &record.inherits))
-            .collect();
-        let rules = self
-            .row_filters
-            .iter()
-            .map(|f| (&f.audience, &f.place))
-            .chain(self.masks.iter().map(|m| (&m.audience, &m.place)));
-        rules
-            .flat_map(|(audience, place)| {
-                audience.roles().filter(|role| !known.contains(role)).map(|role| Diagnostic {
-                    message: format!("role `{role}` is neither declared under `roles` nor named by a grant"),
-                    ..place.clone()
-                })
-            })
-            .collect()
-    }
-
-    /// What is wrong with the rules as far as `table` is concerned.
-    fn check(&self, table: &Securable) -> Vec<Diagnostic> {
-        let Some(schema) = &table.columns else { return Vec::new() };
-        let mut problems = Vec::new();
-        let complain = |place: &Diagnostic, why: String| Diagnostic { message: why, ..place.clone() };
-        for filter in self.row_filters.iter().filter(|filter| filter.concerns(table)) {
-            if let Err(why) = filter.template.check(schema) {
-                problems.push(complain(&filter.place, format!("{}: {why}", table.full_name())));
-            }
-        }
-        let surroundings = self.surroundings(this_year());
-        let mut masked: Vec<(&MaskRule, MaskedPart)> = Vec::new();
-        for rule in &self.masks {
-            let parts = match rule.parts(table, schema) {
-                Ok(parts) => parts,
-                Err(why) => {
-                    problems.push(complain(&rule.place, format!("{}: {why}", table.full_name())));
-                    continue;
-                }
-            };
-            for part in parts {
-                let name = format!("{}.{}", table.full_name(), part.name(schema));
-                let raw = schema.field(part.column).data_type();
-                if let Err(why) = mask::build_part(&rule.spec, raw, &part.fields, &surroundings) {
-                    problems.push(complain(&rule.place, format!("{name}: {why}")));
-                }
-                for (other, other_part) in &masked {
-                    if part.overlaps(other_part) && rule.audience.overlaps(&other.audience) {
-                        let why = format!(
-                            "masks `{}` and `{}` can both apply to {name}; separate them by `to` and `except`",
-                            other.name, rule.name,
-                        );
-                        problems.push(complain(&rule.place, why));
-                    }
-                }
-                masked.push((rule, part));
-            }
-        }
-        problems
+    /// The masks that may concern columns of `table`, which carries all its tags, in the order of the files.
+    pub(crate) fn masks_on(&self, table: &Securable) -> impl Iterator<Item = &MaskRule> {
+        let tags = table.column_tags.values().flatten();
+        let numbers = self.mask_index.concerning(&table.schema, &table.table, tags);
+        numbers.into_iter().filter_map(|number| self.masks.get(number))
     }
 
     pub(crate) fn surroundings(&self, year: i32) -> Surroundings<'_> {
@@ -291,93 +90,111 @@ impl PolicySnapshot {
         &self.digest
     }
 
+    /// Whether anybody may see anything.
+    #[must_use]
+    pub fn grants_anything(&self) -> bool {
+        self.grants.all.iter().any(|grant| grant.effect == Effect::Allow)
+    }
+
     /// One line per rule, for operators: kind, name or role, object, what it does.
     #[must_use]
     pub fn describe(&self) -> Vec<RuleDescription> {
-        let mut rules = Vec::new();
-        for grant in &self.grants {
-            rules.push(RuleDescription {
-                kind: "grant",
-                name: grant.role.value.clone(),
-                object: grant.object.value.clone(),
-                definition: format!(
-                    "{} {} in tenant {}",
-                    grant.effect.word(),
-                    grant.action.word(),
-                    grant.tenant
-                ),
-            });
-        }
-        for filter in &self.row_filters {
-            let object = filter
-                .on
-                .iter()
-                .map(ToString::to_string)
-                .chain(filter.tag.iter().map(|tag| format!("tag {tag}")));
-            rules.push(RuleDescription {
-                kind: "row filter",
-                name: filter.name.clone(),
-                object: object.collect::<Vec<_>>().join(", "),
-                definition: format!("{}: {}", filter.kind.word(), filter.template.text()),
-            });
-        }
-        for mask in &self.masks {
-            rules.push(RuleDescription {
-                kind: "mask",
-                name: mask.name.clone(),
-                object: mask.target.to_string(),
-                definition: mask.spec.describe(),
-            });
-        }
-        rules
+        self.describe_some(None)
+    }
+
+    /// Those of the rules that concern `table`, whoever asks.
+    #[must_use]
+    pub fn describe_on(&self, table: &Securable) -> Vec<RuleDescription> {
+        self.describe_some(Some(&self.tagged(table)))
+    }
+
+    /// `table` carries all its tags.
+    fn describe_some(&self, table: Option<&Securable>) -> Vec<RuleDescription> {
+        let concerned =
+            |grant: &&Grant| table.is_none_or(|table| grant.names(&table.schema, &table.table, &table.tags));
+        let grants = self.grants.all.iter().filter(concerned).map(|grant| RuleDescription {
+            kind: "grant",
+            name: grant.role.clone(),
+            object: grant.target.to_string(),
+            audience: format!("to {}", grant.role),
+            definition: format!("{} {} in tenant {}", grant.effect.word(), grant.action.word(), grant.tenant),
+            place: place_of(&grant.place),
+        });
+        let concerned =
+            |rule: &&TagRule| table.is_none_or(|table| rule.on.matches(&table.schema, &table.table));
+        let tags = self.tags.rules.iter().filter(concerned).map(|rule| RuleDescription {
+            kind: "tag",
+            name: rule.tag.clone(),
+            object: match &rule.column {
+                Some(column) => format!("{}.{column}", rule.on),
+                None => rule.on.to_string(),
+            },
+            audience: "everyone".to_owned(),
+            definition: if rule.column.is_some() { "tags columns" } else { "tags tables" }.to_owned(),
+            place: place_of(&rule.place),
+        });
+        let filters: Vec<&RowFilter> = match table {
+            None => self.row_filters.iter().collect(),
+            Some(table) => self.filters_on(table).collect(),
+        };
+        let filters = filters.into_iter().map(|filter| RuleDescription {
+            kind: "row filter",
+            name: filter.name.clone(),
+            object: filter.object(),
+            audience: filter.audience.describe(),
+            definition: format!("{}: {}", filter.kind.word(), filter.template.text()),
+            place: place_of(&filter.place),
+        });
+        let concerned = |mask: &&MaskRule| {
+            table.is_none_or(|table| match &table.columns {
+                // What cannot be located concerns the table all the more: it shows no rows.
+                Some(columns) => {
+                    !mask.parts(table, &Columns::of(table, columns)).is_ok_and(|parts| parts.is_empty())
+                }
+                None => true,
+            })
+        };
+        let masks: Vec<&MaskRule> = match table {
+            None => self.masks.iter().collect(),
+            Some(table) => self.masks_on(table).filter(concerned).collect(),
+        };
+        let masks = masks.into_iter().map(|mask| RuleDescription {
+            kind: "mask",
+            name: mask.name.clone(),
+            object: mask.target.to_string(),
+            audience: mask.audience.describe(),
+            definition: mask.spec.describe(),
+            place: place_of(&mask.place),
+        });
+        grants.chain(tags).chain(filters).chain(masks).collect()
     }
 
     /// Compiles what concerns one principal.
-    pub async fn resolve(
-        self: &Arc<Self>,
-        principal: &Arc<Principal>,
-    ) -> Result<Arc<Resolved>, casbin::Error> {
-        let grants = GrantMap::compile(principal, &self.roles, &self.grants).await?;
-        Ok(Arc::new(Resolved::new(Arc::clone(self), Arc::clone(principal), grants)))
+    #[must_use]
+    pub fn resolve(self: &Arc<Self>, principal: &Arc<Principal>) -> Arc<Resolved> {
+        let grants = GrantMap::compile(principal, &self.grants);
+        Arc::new(Resolved::new(Arc::clone(self), Arc::clone(principal), grants))
     }
 }
 
 /// A rule as operators see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleDescription {
-    /// `grant`, `row filter` or `mask`.
+    /// `grant`, `tag`, `row filter` or `mask`.
     pub kind: &'static str,
-    /// Name of the rule, or the role of a grant.
+    /// Name of the rule, the role of a grant, or the tag.
     pub name: String,
     /// What it applies to.
     pub object: String,
+    /// Whom it concerns, in words.
+    pub audience: String,
     /// What it does.
     pub definition: String,
+    /// Where it is written: `file:line:column`.
+    pub place: String,
 }
 
 /// The calendar year, UTC.
 pub(crate) fn this_year() -> i32 {
     chrono::Utc::now().year()
-}
-
-fn read(paths: &[PathBuf]) -> Result<Vec<(&Path, String)>, Diagnostics> {
-    paths
-        .iter()
-        .map(|path| match std::fs::read_to_string(path) {
-            Ok(text) => Ok((path.as_path(), text)),
-            Err(error) => Err(Diagnostics::file(path, format!("cannot be read: {error}"))),
-        })
-        .collect()
-}
-
-fn digest<'a>(texts: impl Iterator<Item = &'a str>, keys: impl Iterator<Item = [u8; 32]>) -> String {
-    let mut hash = Sha256::new();
-    for text in texts {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text.as_bytes());
-    }
-    for key in keys {
-        hash.update(key);
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -31,6 +31,9 @@ pub(crate) fn at(file: &Path, place: Location, message: impl Into<String>) -> Di
 fn diagnose(file: &Path, error: &DeserializeError) -> Diagnostic {
     let error = error.without_snippet();
     let message = match error {
+        DeserializeError::SerdeUnknownField { field, expected, .. } if expected.is_empty() => {
+            format!("unknown key `{}`, expected none", field.escape_debug())
+        }
         DeserializeError::SerdeUnknownField { field, expected, .. } => {
             format!("unknown key `{}`, expected one of {}", field.escape_debug(), expected.join(", "))
         }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use datafusion::execution::runtime_env::RuntimeEnv;
 use lakeward_catalog::LakeCatalog;
+use lakeward_policy::change::{ChangeError, Changed, PolicyChange};
 use lakeward_policy::document::Diagnostics;
 use lakeward_policy::identity::IdentityStore;
 use lakeward_policy::{PolicyEngine, Principal, Reload};
 use prometheus::Registry;
 
-use crate::audit::{Actor, AuditLog, Client, Login, PolicyReload};
+use crate::acting::Acting;
+use crate::audit::{Actor, AuditLog, AuditedEndUser, Client, Login, PolicyReload};
 use crate::error::{QueryError, SqlState};
 use crate::governed::all_securables;
 pub use crate::governed::securables;
@@ -67,7 +69,7 @@ pub struct Coordinator {
     registry: QueryRegistry,
     options: CoordinatorOptions,
     closing: AtomicBool,
-    /// One reload of policies and views at a time.
+    /// One reload or change of policies and views at a time.
     reloading: parking_lot::Mutex<()>,
 }
 
@@ -150,8 +152,8 @@ impl Coordinator {
 
     /// Loads policy files and views again; on any problem those in force stay. Reads files: not for async tasks.
     pub fn reload_policies(&self) -> Result<Reload, Diagnostics> {
-        let catalog = self.catalog.snapshot();
         let _one = self.reloading.lock();
+        let catalog = self.catalog.snapshot();
         let outcome = self.views.changed(&catalog).and_then(|changed| {
             let tables = all_securables(&catalog, &changed.compiled);
             if !changed.differs {
@@ -174,6 +176,19 @@ impl Coordinator {
         outcome
     }
 
+    /// Changes records of the managed policy file, all or none of them: `who` asked. Writes a file: not for
+    /// async tasks.
+    pub(crate) fn change_policies(
+        &self,
+        changes: &[PolicyChange],
+        who: &str,
+    ) -> Result<Changed, ChangeError> {
+        let _one = self.reloading.lock();
+        let catalog = self.catalog.snapshot();
+        let tables = all_securables(&catalog, &self.views.compiled_now(&catalog));
+        self.policies.change(changes, who, &tables)
+    }
+
     /// No new sessions from now on.
     pub fn stop_accepting(&self) {
         self.closing.store(true, Ordering::Release);
@@ -187,6 +202,11 @@ impl Coordinator {
     /// Epoch of the policies in force.
     pub fn policy_epoch(&self) -> u64 {
         self.policies.current().epoch()
+    }
+
+    /// Whether the policies in force let anybody see anything.
+    pub fn grants_anything(&self) -> bool {
+        self.policies.current().grants_anything()
     }
 
     /// Name of the one database.
@@ -236,6 +256,7 @@ pub(crate) fn audited(client: &ClientInfo) -> Client {
     Client { address: client.peer, application: client.application.clone(), protocol: client.protocol.word() }
 }
 
-pub(crate) fn actor(principal: &Principal) -> Actor {
-    Actor::from(principal)
+pub(crate) fn actor(acting: &Acting) -> Actor {
+    let end_user = acting.end_user.as_ref().map(|user| AuditedEndUser::of(&user.issuer, &user.principal));
+    Actor { end_user, ..Actor::from(acting.account.as_ref()) }
 }

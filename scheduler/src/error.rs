@@ -17,6 +17,8 @@ pub enum SqlState {
     DataException,
     /// 21000
     CardinalityViolation,
+    /// 25001
+    ActiveTransaction,
     /// 25P02
     InFailedTransaction,
     /// 25006
@@ -31,6 +33,8 @@ pub enum SqlState {
     InvalidCursorName,
     /// 3F000
     InvalidSchemaName,
+    /// 40001
+    SerializationFailure,
     /// 42501
     InsufficientPrivilege,
     /// 42000
@@ -43,6 +47,8 @@ pub enum SqlState {
     UndefinedColumn,
     /// 42704
     UndefinedObject,
+    /// 42710
+    DuplicateObject,
     /// 42803
     GroupingError,
     /// 42804
@@ -51,6 +57,8 @@ pub enum SqlState {
     UndefinedFunction,
     /// 42P01
     UndefinedTable,
+    /// 42P17
+    InvalidObjectDefinition,
     /// 42P18
     IndeterminateDatatype,
     /// 08P01
@@ -90,6 +98,7 @@ impl SqlState {
             Self::InvalidParameterValue => "22023",
             Self::DataException => "22000",
             Self::CardinalityViolation => "21000",
+            Self::ActiveTransaction => "25001",
             Self::InFailedTransaction => "25P02",
             Self::ReadOnlyTransaction => "25006",
             Self::InvalidStatementName => "26000",
@@ -97,16 +106,19 @@ impl SqlState {
             Self::InvalidPassword => "28P01",
             Self::InvalidCursorName => "34000",
             Self::InvalidSchemaName => "3F000",
+            Self::SerializationFailure => "40001",
             Self::InsufficientPrivilege => "42501",
             Self::SyntaxOrAccessRule => "42000",
             Self::SyntaxError => "42601",
             Self::AmbiguousColumn => "42702",
             Self::UndefinedColumn => "42703",
             Self::UndefinedObject => "42704",
+            Self::DuplicateObject => "42710",
             Self::GroupingError => "42803",
             Self::DatatypeMismatch => "42804",
             Self::UndefinedFunction => "42883",
             Self::UndefinedTable => "42P01",
+            Self::InvalidObjectDefinition => "42P17",
             Self::IndeterminateDatatype => "42P18",
             Self::ProtocolViolation => "08P01",
             Self::FeatureNotSupported => "0A000",

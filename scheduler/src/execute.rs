@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use datafusion::common::ScalarValue;
 use datafusion::physical_plan::execute_stream;
-use lakeward_catalog::{CatalogSnapshot, TableState};
 use lakeward_policy::GovernedScan;
 use lakeward_policy::mutation::{Mutation, active};
 
@@ -14,12 +13,12 @@ use crate::coordinator::{Coordinator, actor, audited};
 use crate::error::{QueryError, SqlState};
 use crate::explain;
 use crate::failure;
-use crate::governed::GovernedLake;
+use crate::governed::{GovernedLake, securable};
 use crate::plan::{Planned, Runnable};
 use crate::registry::{QueryEntry, StatementId};
 use crate::result::QueryStream;
 use crate::run::{GovernedRows, Recheck, Running, StopHandle, timed_out};
-use crate::session::{Outcome, Session, check_account};
+use crate::session::{Outcome, Session};
 use crate::size::size_of_values;
 use crate::statement::{Kind, Statement};
 use crate::view::View;
@@ -39,7 +38,7 @@ pub(crate) async fn run(
     session.register(stop.clone());
     let coordinator = Arc::clone(&session.coordinator);
     let entry = coordinator.registry().start(
-        &session.principal.user,
+        &view.acting,
         session.id(),
         &session.client.application,
         statement.text(),
@@ -161,7 +160,7 @@ async fn intent(
     let record = Intent {
         statement_id: id.to_string(),
         session_id: session.id().to_owned(),
-        actor: actor(&session.principal),
+        actor: actor(&view.acting),
         client: audited(&session.client),
         text: statement.text().to_owned(),
         kind: if matches!(*statement.kind, Kind::Explain { .. }) { "EXPLAIN" } else { "SELECT" }.to_owned(),
@@ -183,58 +182,65 @@ async fn intent(
 
 /// What a scan reads: of a view also the tables below it.
 fn audited_tables(scan: &GovernedScan) -> Vec<AuditedTable> {
-    let entry = |name: &str, version: Option<u64>, columns: &[String]| {
-        let (schema, table) = name.split_once('.').unwrap_or(("", name));
-        AuditedTable {
-            schema: schema.to_owned(),
-            table: table.to_owned(),
-            version,
-            columns: columns.to_vec(),
-        }
+    let entry = |(schema, table): (&str, &str), version: Option<u64>, columns: &[String]| AuditedTable {
+        schema: schema.to_owned(),
+        table: table.to_owned(),
+        version,
+        columns: columns.to_vec(),
     };
-    let below = scan.below().iter().map(|read| entry(&read.table, Some(read.version), &read.columns));
-    std::iter::once(entry(&scan.table, scan.version, &scan.columns)).chain(below).collect()
+    let below =
+        scan.below().iter().map(|read| entry((&read.schema, &read.name), Some(read.version), &read.columns));
+    let name = scan.table.split_once('.').unwrap_or(("", &scan.table));
+    std::iter::once(entry(name, scan.version, &scan.columns)).chain(below).collect()
 }
 
 fn is_personal(lake: &GovernedLake, scan: &GovernedScan) -> bool {
     if scan.is_view() {
-        return scan.below().iter().any(|read| is_personal_table(&lake.catalog, &read.table, &read.columns));
+        let mut below = scan.below().iter();
+        return below.any(|read| is_personal_table(lake, (&read.schema, &read.name), &read.columns));
     }
-    is_personal_table(&lake.catalog, &scan.table, &scan.columns)
+    let Some(name) = scan.table.split_once('.') else { return true };
+    is_personal_table(lake, name, &scan.columns)
 }
 
-fn is_personal_table(catalog: &CatalogSnapshot, table: &str, columns: &[String]) -> bool {
+fn is_personal_table(lake: &GovernedLake, (schema, table): (&str, &str), columns: &[String]) -> bool {
     let tagged =
         |tags: &[String]| tags.iter().any(|tag| PERSONAL_TAGS.iter().any(|start| tag.starts_with(start)));
-    let Some((schema, table)) = table.split_once('.') else { return true };
-    match catalog.table(schema, table).map(|entry| &entry.state) {
-        Some(TableState::Available(table)) => {
-            tagged(table.tags()) || columns.iter().any(|column| tagged(table.column_tags(column)))
-        }
-        // What cannot be looked up is treated as personal.
-        _ => true,
+    let Some(entry) = lake.catalog.table(schema, table) else { return true };
+    let table = securable(entry);
+    // What cannot be looked up is treated as personal.
+    if table.columns.is_none() {
+        return true;
     }
+    let table = lake.resolved.snapshot().tagged(&table);
+    let column = |name: &String| table.column_tags.get(name).is_some_and(|tags| tagged(tags));
+    tagged(&table.tags) || columns.iter().any(column)
 }
 
 /// While rows stream: is the account still valid, do the same policies still apply?
 fn recheck(session: &Session, view: &Arc<View>, runnable: &Runnable) -> Recheck {
     let coordinator = Arc::clone(&session.coordinator);
-    let principal = Arc::clone(&session.principal);
+    let session_acts = session.shared_acting();
     let view = Arc::clone(view);
     let tables: Arc<[String]> = runnable.verified.scans.iter().map(|scan| scan.table.clone()).collect();
     Arc::new(move || {
-        let (coordinator, principal) = (Arc::clone(&coordinator), Arc::clone(&principal));
+        let coordinator = Arc::clone(&coordinator);
+        let turn = session_acts.lock().turn;
         let (view, tables) = (Arc::clone(&view), Arc::clone(&tables));
         Box::pin(async move {
-            check_account(&coordinator, &principal)?;
-            still_allowed(&coordinator, &principal, &view, &tables).await
+            // A pooled connection that was given to the next end user has no rows of the one before.
+            if turn != view.acting.turn {
+                let text = "the session acts for another end user than when the statement began";
+                return Err(QueryError::new(SqlState::QueryCanceled, text));
+            }
+            view.acting.check_account(&coordinator)?;
+            still_allowed(&coordinator, &view, &tables).await
         })
     })
 }
 
 async fn still_allowed(
     coordinator: &Arc<Coordinator>,
-    principal: &Arc<lakeward_policy::Principal>,
     view: &View,
     tables: &[String],
 ) -> Result<(), QueryError> {
@@ -248,7 +254,7 @@ async fn still_allowed(
             return Err(moved());
         }
     }
-    let resolved = coordinator.policies().resolve(principal).await.map_err(|_| moved())?;
+    let resolved = view.acting.lake(coordinator).await?.resolved;
     if resolved.snapshot().epoch() == view.key.epoch {
         return Ok(());
     }
@@ -275,7 +281,7 @@ fn denial(session: &Session, id: StatementId, text: &str, error: &QueryError, re
     session.coordinator.audit().denied(Denied {
         statement_id: id.to_string(),
         session_id: session.id().to_owned(),
-        actor: actor(&session.principal),
+        actor: actor(&session.acting()),
         client: audited(&session.client),
         text: text.to_owned(),
         sqlstate: error.state.code().to_owned(),

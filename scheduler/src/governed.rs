@@ -8,7 +8,7 @@ use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::session_state::SessionState;
 use indexmap::IndexMap;
-use lakeward_catalog::{CatalogSnapshot, TableEntry, TableState, VersionError};
+use lakeward_catalog::{CatalogSnapshot, TableEntry, TableSnapshot, TableState, VersionError};
 use lakeward_policy::mutation::{Mutation, active};
 use lakeward_policy::view::Rights;
 use lakeward_policy::{Access, PolicyTable, Resolved, Securable};
@@ -49,6 +49,7 @@ pub(crate) fn securable(entry: &TableEntry) -> Securable {
         columns: None,
         tags: Vec::new(),
         column_tags: std::collections::BTreeMap::new(),
+        origins: None,
     };
     if let TableState::Available(table) = &entry.state {
         let schema = table.schema();
@@ -71,7 +72,7 @@ pub fn securables(catalog: &CatalogSnapshot) -> Vec<Securable> {
 
 /// Every table and every view.
 pub(crate) fn all_securables(catalog: &CatalogSnapshot, views: &CompiledViews) -> Vec<Securable> {
-    catalog.tables().map(securable).chain(views.securables()).collect()
+    catalog.tables().map(securable).chain(views.securables(catalog)).collect()
 }
 
 /// The lake as `resolved` shows it, at one catalog snapshot.
@@ -109,7 +110,7 @@ impl GovernedLake {
         self.views.iter().filter(|view| {
             let definition = &view.parsed.definition;
             self.catalog.table(&definition.schema, &definition.name).is_none()
-                && self.resolved.may_see(&definition.schema, &definition.name)
+                && self.resolved.may_see(&view.by_name())
         })
     }
 
@@ -128,7 +129,7 @@ impl GovernedLake {
     /// A view, sealed or for the statement to take in.
     async fn view(&self, view: &CompiledView) -> Result<Option<Arc<dyn TableProvider>>> {
         let definition = &view.parsed.definition;
-        if !self.resolved.may_see(&definition.schema, &definition.name) {
+        if !self.resolved.may_see(&view.by_name()) {
             return Ok(None);
         }
         let broken = || DataFusionError::External(Box::new(views::unavailable(&definition.full_name())));
@@ -164,8 +165,7 @@ impl GovernedLake {
         }
         let Some((name, request)) = Request::of_name(name) else { return Ok(None) };
         if self.catalog.table(schema, name).is_none()
-            && self.views.get(schema, name).is_some()
-            && self.resolved.may_see(schema, name)
+            && self.views.get(schema, name).is_some_and(|view| self.resolved.may_see(&view.by_name()))
         {
             let refused = QueryError::new(
                 SqlState::FeatureNotSupported,
@@ -225,12 +225,21 @@ impl GovernedLake {
         };
         match state {
             TableState::Available(table) => {
-                let raw = changes.unwrap_or_else(|| table.provider());
+                let raw = changes.unwrap_or_else(|| provider(table));
                 Ok(Some(Arc::new(PolicyTable::new(raw, policy, readable, table.version()))))
             }
             TableState::Unavailable { .. } => unavailable(&securable.schema, &securable.table),
         }
     }
+}
+
+/// The table's own scan, or what tests put in its place.
+fn provider(table: &Arc<TableSnapshot>) -> Arc<dyn TableProvider> {
+    #[cfg(feature = "mutations")]
+    if let Some(other) = lakeward_policy::mutation::substituted(table.location().as_str(), &table.schema()) {
+        return other;
+    }
+    table.provider()
 }
 
 fn unavailable<T>(schema: &str, name: &str) -> Result<T> {
@@ -257,18 +266,13 @@ struct GovernedSchema {
 #[async_trait]
 impl SchemaProvider for GovernedSchema {
     fn table_names(&self) -> Vec<String> {
-        self.lake
-            .visible()
-            .filter(|(entry, _)| entry.schema == self.name)
-            .map(|(entry, _)| entry.name.clone())
-            .chain(
-                self.lake
-                    .visible_views()
-                    .map(|view| &view.parsed.definition)
-                    .filter(|definition| definition.schema == self.name)
-                    .map(|definition| definition.name.clone()),
-            )
-            .collect()
+        let tables = self.lake.catalog.tables().filter(|entry| entry.schema == self.name);
+        let tables = tables
+            .filter(|entry| self.lake.resolved.may_see(&securable(entry)))
+            .map(|entry| entry.name.clone());
+        let views = self.lake.visible_views().map(|view| &view.parsed.definition);
+        let views = views.filter(|definition| definition.schema == self.name);
+        tables.chain(views.map(|definition| definition.name.clone())).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -278,10 +282,10 @@ impl SchemaProvider for GovernedSchema {
     fn table_exist(&self, name: &str) -> bool {
         let name = Request::of_name(name).map_or(name, |(table, _)| table);
         match self.lake.catalog.table(&self.name, name) {
-            Some(entry) => !matches!(self.lake.resolved.access(&securable(entry)), Access::Invisible),
+            Some(entry) => self.lake.resolved.may_see(&securable(entry)),
             None => {
-                self.lake.views.get(&self.name, name).is_some()
-                    && self.lake.resolved.may_see(&self.name, name)
+                let view = self.lake.views.get(&self.name, name);
+                view.is_some_and(|view| self.lake.resolved.may_see(&view.by_name()))
             }
         }
     }
@@ -346,9 +350,14 @@ impl GovernedCatalog {
 
 /// Lake schemas with at least one visible table or view.
 pub(crate) fn visible_schemas(lake: &GovernedLake) -> Vec<String> {
-    let tables = lake.visible().map(|(entry, _)| entry.schema.clone());
-    let views = lake.visible_views().map(|view| view.parsed.definition.schema.clone());
-    let mut names: Vec<String> = tables.chain(views).collect();
+    // In catalog order tables of one schema stand together: the first that may be seen shows it.
+    let mut names: Vec<String> = Vec::new();
+    for entry in lake.catalog.tables() {
+        if names.last() != Some(&entry.schema) && lake.resolved.may_see(&securable(entry)) {
+            names.push(entry.schema.clone());
+        }
+    }
+    names.extend(lake.visible_views().map(|view| view.parsed.definition.schema.clone()));
     names.sort();
     names.dedup();
     names

@@ -5,6 +5,7 @@
 //! plans it against the principal's governed catalog, verifies the plan, writes down the intent and
 //! only then streams rows.
 
+mod acting;
 pub mod audit;
 mod bounded;
 pub mod coordinator;
@@ -17,7 +18,9 @@ mod history;
 mod metrics;
 pub mod pg_catalog;
 mod plan;
+mod policy_statement;
 mod registry;
+pub mod rehearsal;
 pub mod result;
 mod run;
 pub mod session;

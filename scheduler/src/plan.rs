@@ -55,7 +55,7 @@ impl Planned {
         let mut statement = statement.clone();
         let zone = view.state.config_options().execution.time_zone.as_deref();
         versioned::rewrite(&mut statement, zone)?;
-        pg_catalog::rewrite(&mut statement, &view.visible).map_err(|error| failure::refused(&error))?;
+        pg_catalog::rewrite(&mut statement).map_err(|error| failure::refused(&error))?;
         let plan = view
             .state
             .statement_to_plan(EngineStatement::Statement(Box::new(statement)))
@@ -93,6 +93,12 @@ impl Planned {
             })
             .collect();
         Ok(Self { view: view.key, plan, parameter_types, schema: Arc::new(Schema::new(fields)) })
+    }
+
+    /// Optimised with its parameters open and verified: what it would read, whatever they will be.
+    pub(crate) fn rehearsed(&self, view: &View) -> Result<Verified, QueryError> {
+        let logical = view.state.optimize(&self.plan).map_err(|error| failure::planning(&error))?;
+        verify(view, verify_logical(&logical, &is_system_table))
     }
 
     /// Binds parameters, optimises, plans physically; verified before and after.

@@ -9,6 +9,8 @@ use chrono::{DateTime, Utc};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
+use crate::acting::Acting;
+
 /// Finished statements kept.
 const HISTORY: usize = 1_000;
 
@@ -58,6 +60,8 @@ impl State {
 pub(crate) struct QueryEntry {
     pub(crate) id: StatementId,
     pub(crate) user: String,
+    /// Issuer and name of the end user that the account acted for.
+    pub(crate) end_user: Option<String>,
     pub(crate) session: String,
     pub(crate) application: String,
     pub(crate) text: String,
@@ -76,10 +80,17 @@ pub(crate) struct QueryRegistry {
 }
 
 impl QueryRegistry {
-    pub(crate) fn start(&self, user: &str, session: &str, application: &str, text: &str) -> Arc<QueryEntry> {
+    pub(crate) fn start(
+        &self,
+        acting: &Acting,
+        session: &str,
+        application: &str,
+        text: &str,
+    ) -> Arc<QueryEntry> {
         let entry = Arc::new(QueryEntry {
             id: StatementId::random(),
-            user: user.to_owned(),
+            user: acting.account.user.clone(),
+            end_user: acting.end_user_name(),
             session: session.to_owned(),
             application: application.chars().take(128).collect(),
             text: text.chars().take(TEXT_LIMIT).collect(),
@@ -117,6 +128,11 @@ impl QueryRegistry {
 }
 
 impl QueryEntry {
+    /// Whether whoever acts so ran it: an account that names no end user ran all of its own.
+    pub(crate) fn is_of(&self, user: &str, end_user: Option<&String>) -> bool {
+        self.user == user && (end_user.is_none() || self.end_user.as_ref() == end_user)
+    }
+
     pub(crate) fn count(&self, rows: usize, bytes: usize) {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);

@@ -10,16 +10,19 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use futures::FutureExt as _;
 use lakeward_policy::Principal;
+use lakeward_policy::identity::{ActsFor, EndUser};
 use lakeward_policy::mutation::{Mutation, active};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::acting::{Acting, END_USER};
 use crate::coordinator::Coordinator;
 use crate::error::{QueryError, SqlState};
 use crate::execute;
 use crate::explain;
-use crate::governed::GovernedLake;
+use crate::governed::securable;
 use crate::plan::Planned;
+use crate::policy_statement;
 use crate::result::QueryStream;
 use crate::run::{Stop, StopHandle, timed_out};
 use crate::settings::Settings;
@@ -133,7 +136,9 @@ pub enum Forget {
 /// One connection's governed session.
 pub struct Session {
     pub(crate) coordinator: Arc<Coordinator>,
-    pub(crate) principal: Arc<Principal>,
+    account: Arc<Principal>,
+    /// Streams of this session ask it, too.
+    acting: Arc<Mutex<Acting>>,
     pub(crate) client: ClientInfo,
     id: String,
     settings: Arc<Mutex<Settings>>,
@@ -156,13 +161,14 @@ impl Session {
         principal: Principal,
         client: ClientInfo,
     ) -> Result<Arc<Self>, QueryError> {
-        let principal = Arc::new(principal);
-        let lake = lake(&coordinator, &principal).await?;
-        let mut settings = Settings::new(
-            &principal.user,
-            &default_search_path(&lake),
-            coordinator.options().statement_timeout,
-        );
+        let account = Arc::new(principal);
+        let acting = Acting::new(Arc::clone(&account));
+        // Before it names an end user, such an account has nothing to search in.
+        let path = match coordinator.identity().acts_for(&account.user) {
+            ActsFor::Required => Vec::new(),
+            ActsFor::Nobody | ActsFor::Optional => default_search_path(&acting.lake(&coordinator).await?),
+        };
+        let mut settings = Settings::new(&account.user, &path, coordinator.options().statement_timeout);
         if !client.application.is_empty() {
             // A name the list would refuse is no reason to refuse the connection.
             let _ = settings.set("application_name", Some(&client.application));
@@ -170,7 +176,8 @@ impl Session {
         coordinator.metrics().session_opened();
         Ok(Arc::new(Self {
             coordinator,
-            principal,
+            account,
+            acting: Arc::new(Mutex::new(acting)),
             client,
             id: uuid::Uuid::new_v4().simple().to_string(),
             settings: Arc::new(Mutex::new(settings)),
@@ -187,10 +194,20 @@ impl Session {
         &self.id
     }
 
-    /// The principal it acts as.
+    /// The account that logged in.
     #[must_use]
     pub fn principal(&self) -> &Arc<Principal> {
-        &self.principal
+        &self.account
+    }
+
+    /// Whom it acts as now.
+    pub(crate) fn acting(&self) -> Acting {
+        self.acting.lock().clone()
+    }
+
+    /// What streams ask whether the session still acts as it did when they began.
+    pub(crate) fn shared_acting(&self) -> Arc<Mutex<Acting>> {
+        Arc::clone(&self.acting)
     }
 
     /// Parameters a PostgreSQL client is told of at start: `server_version`, `TimeZone` …
@@ -234,6 +251,7 @@ impl Session {
             }
             Kind::Explain { .. } => (Some(self.planned(statement, declared).await?), Some(explain::schema())),
             Kind::Show(name) => (None, Some(show_schema(name.as_deref()))),
+            Kind::Policy(policy) => (None, policy.schema()),
             _ => (None, None),
         };
         Ok(Prepared { statement: statement.clone(), planned, declared: declared.to_vec(), schema })
@@ -304,6 +322,15 @@ impl Session {
                 execute::run(self, &view, &prepared.statement, &planned, parameters).await?
             }
             Kind::Show(name) => self.show(name.as_deref())?,
+            Kind::Set { name, value } if name == END_USER => {
+                self.act_for(value.as_deref().filter(|token| !token.is_empty())).await?;
+                done("SET")
+            }
+            Kind::Reset(Some(name)) if name == END_USER => {
+                self.act_for(None).await?;
+                done("RESET")
+            }
+            Kind::Policy(policy) => policy_statement::run(self, &prepared.statement, policy).await?,
             Kind::Set { name, value } => Outcome::Done {
                 tag: "SET".to_owned(),
                 reported: self.settings.lock().set(name, value.as_deref())?,
@@ -314,11 +341,11 @@ impl Session {
                 reported: self.settings.lock().set(name, None)?,
                 warning: None,
             },
-            Kind::Reset(None) => Outcome::Done {
-                tag: "RESET".to_owned(),
-                reported: self.settings.lock().reset_all(),
-                warning: None,
-            },
+            Kind::Reset(None) => {
+                self.act_for(None).await?;
+                let reported = self.settings.lock().reset_all();
+                Outcome::Done { tag: "RESET".to_owned(), reported, warning: None }
+            }
             Kind::Begin { tag } => {
                 let mut transaction = self.transaction.lock();
                 let nested = *transaction != TransactionStatus::Idle;
@@ -337,6 +364,7 @@ impl Session {
             }
             Kind::Nothing(tag) => done(tag),
             Kind::DiscardAll => {
+                self.act_for(None).await?;
                 self.settings.lock().reset_all();
                 Outcome::Forget(Forget::Everything)
             }
@@ -347,6 +375,41 @@ impl Session {
         })
     }
 
+    /// Acts for the end user that `token` names from now on, without one for the account itself.
+    async fn act_for(&self, token: Option<&str>) -> Result<(), QueryError> {
+        let before = self.acting();
+        let end_user = match token {
+            None if before.end_user.is_none() => return Ok(()),
+            None => None,
+            Some(token) => Some(Arc::new(self.end_user(token).inspect_err(|error| {
+                self.denied("SET lakeward.end_user", error, "the end user's token was not accepted");
+            })?)),
+        };
+        let shown = end_user.as_ref().map(|user| user.principal.user.clone());
+        let acting = before.turned_to(end_user);
+        let path = match acting.lake(&self.coordinator).await {
+            Ok(lake) => default_search_path(&lake),
+            // What the account may not do for itself is said when it tries.
+            Err(_) if acting.end_user.is_none() => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let mut current = self.acting.lock();
+        *current = Acting { turn: current.turn + 1, ..acting };
+        self.settings.lock().act_for(shown.as_deref().unwrap_or_default(), &path);
+        Ok(())
+    }
+
+    fn end_user(&self, token: &str) -> Result<EndUser, QueryError> {
+        let refused = |text: String| QueryError::new(SqlState::InvalidAuthorization, text);
+        let identity = self.coordinator.identity();
+        if identity.acts_for(&self.account.user) == ActsFor::Nobody {
+            let text = "the account does not act for end users".to_owned();
+            return Err(refused(text).with_hint("An operator allows it by `end_users` in the users file."));
+        }
+        let verified = identity.end_users().verify(token, chrono::Utc::now());
+        verified.map_err(|why| refused(format!("the end user's token is not accepted: {why}")))
+    }
+
     fn reads_latest(&self) -> bool {
         self.settings.lock().get("lakeward.read_latest") == Some("on")
     }
@@ -355,17 +418,24 @@ impl Session {
     /// this client's own writer committed before is then read.
     async fn look_for_commits(&self, statement: &Statement) -> Result<(), QueryError> {
         let named = statement.tables();
-        let lake = lake(&self.coordinator, &self.principal).await?;
-        let wanted: Vec<_> = lake
-            .visible()
-            .filter(|(entry, _)| {
-                named.iter().any(|(schema, table)| {
-                    *table == entry.name && schema.as_ref().is_none_or(|schema| *schema == entry.schema)
-                })
+        let lake = self.acting().lake(&self.coordinator).await?;
+        let is_named = |schema: &str, name: &str| {
+            named.iter().any(|(in_schema, table)| {
+                table == name && in_schema.as_deref().is_none_or(|named| named == schema)
             })
-            .map(|(entry, _)| (entry.schema.clone(), entry.name.clone()))
-            .chain(named.iter().flat_map(|(schema, table)| lake.views.tables_below(schema.as_deref(), table)))
-            .collect();
+        };
+        let tables = lake
+            .catalog
+            .tables()
+            .filter(|entry| is_named(&entry.schema, &entry.name))
+            .filter(|entry| lake.resolved.may_see(&securable(entry)))
+            .map(|entry| (entry.schema.clone(), entry.name.clone()));
+        let views = lake.visible_views().filter(|view| {
+            let definition = &view.parsed.definition;
+            is_named(&definition.schema, &definition.name)
+        });
+        let below = views.flat_map(|view| lake.views.tables_below(view));
+        let wanted: Vec<_> = tables.chain(below).collect();
         let looking = self.coordinator.catalog().refresh_tables(&wanted);
         let limit = self.statement_timeout().unwrap_or(std::time::Duration::MAX);
         tokio::time::timeout(limit, looking).await.map_err(|_| timed_out())?.map_err(|error| {
@@ -401,19 +471,21 @@ impl Session {
 
     /// The catalog as it is to this principal now.
     pub(crate) async fn view(&self) -> Result<Arc<View>, QueryError> {
-        let lake = lake(&self.coordinator, &self.principal).await?;
+        let acting = self.acting();
+        let lake = acting.lake(&self.coordinator).await?;
         let settings = self.settings.lock().generation();
         let known = self.view.lock().clone();
         if let Some(view) = known
             && (view.key.epoch == lake.resolved.snapshot().epoch() || active(Mutation::EpochUnchecked))
             && view.key.generation == lake.catalog.generation
             && view.key.settings == settings
+            && view.key.turn == acting.turn
             && view.key.views == lake.views.epoch
         {
             return Ok(view);
         }
-        let listing = views::listing(&self.coordinator, &lake, &self.settings).await?;
-        let view = Arc::new(View::new(&self.coordinator, lake, &self.settings, &listing)?);
+        let listing = views::listing(&self.coordinator, &lake, &acting, &self.settings).await?;
+        let view = Arc::new(View::new(&self.coordinator, lake, &acting, &self.settings, &listing)?);
         *self.view.lock() = Some(Arc::clone(&view));
         Ok(view)
     }
@@ -515,7 +587,7 @@ impl Session {
                 "current transaction is aborted, commands ignored until end of transaction block",
             ));
         }
-        check_account(&self.coordinator, &self.principal)
+        self.acting().check_account(&self.coordinator)
     }
 
     /// Writes down a statement that was refused for what it is or what it names.
@@ -528,32 +600,6 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.stop_all(Stop::Gone);
         self.coordinator.metrics().session_closed();
-    }
-}
-
-/// The account must still be what it was at login: enabled, not expired, with the same rights.
-pub(crate) fn check_account(coordinator: &Coordinator, principal: &Principal) -> Result<(), QueryError> {
-    match coordinator.identity().principal(&principal.user) {
-        Ok(now) if now == *principal => Ok(()),
-        Ok(_) => Err(QueryError::new(SqlState::InvalidAuthorization, "the account changed since login")
-            .with_hint("Connect again.")),
-        Err(_) => Err(QueryError::new(SqlState::InvalidAuthorization, "the account is not valid any more")),
-    }
-}
-
-async fn lake(coordinator: &Coordinator, principal: &Arc<Principal>) -> Result<GovernedLake, QueryError> {
-    loop {
-        // Views and policies are checked against each other and change together.
-        let set = coordinator.views().settled().await;
-        let resolved = coordinator.policies().resolve(principal).await.map_err(|error| {
-            tracing::error!(%error, "policies could not be resolved; the session sees nothing");
-            QueryError::new(SqlState::InternalError, "the policies could not be applied")
-        })?;
-        if coordinator.views().is_current(&set) {
-            let catalog = coordinator.catalog().snapshot();
-            let views = coordinator.views().compiled(&set, &catalog).await;
-            return Ok(GovernedLake::new(catalog, resolved, views));
-        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a session may SET: a list, each with its check. Nothing here changes what may be seen.
+//! What a session may SET: a list, each with its check. Nothing here changes what may be seen:
+//! `lakeward.end_user` is shown here and decided in [`crate::acting`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -60,6 +61,7 @@ const KNOWN: &[(&str, &str, Rule, bool)] = &[
     ("intervalstyle", "postgres", Rule::Only("postgres"), true),
     ("is_superuser", "off", Rule::ReadOnly, true),
     ("jit", "off", Rule::Boolean, false),
+    ("lakeward.end_user", "", Rule::ReadOnly, false),
     ("lakeward.read_latest", "off", Rule::Boolean, false),
     ("lakeward.route", "auto", Rule::OneOf(&["auto", "local"]), false),
     ("lock_timeout", "0", Rule::Duration, false),
@@ -153,6 +155,13 @@ impl Settings {
         }
         let told = self.get(known).unwrap_or_default().to_owned();
         Ok(if *report { vec![(display_name(known).to_owned(), told)] } else { Vec::new() })
+    }
+
+    /// The session acts for `end_user` now (empty: for its account), who may search in `path`.
+    pub(crate) fn act_for(&mut self, end_user: &str, path: &[String]) {
+        self.defaults.insert("lakeward.end_user", end_user.to_owned());
+        self.defaults.insert("search_path", path.join(", "));
+        self.generation += 1;
     }
 
     /// Forgets every change; answers what the client must be told.

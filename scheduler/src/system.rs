@@ -11,6 +11,7 @@ use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::Result;
 use lakeward_catalog::TableState;
 
+use crate::acting::Acting;
 use crate::coordinator::Coordinator;
 use crate::governed::GovernedLake;
 use crate::pg_catalog::{VisibleColumn, VisibleSchema, VisibleTable};
@@ -135,7 +136,12 @@ impl SchemaProvider for SystemSchema {
 }
 
 /// The system tables that the principal of `lake` may read.
-pub(crate) fn schema(coordinator: &Arc<Coordinator>, lake: &GovernedLake) -> Arc<dyn SchemaProvider> {
+pub(crate) fn schema(
+    coordinator: &Arc<Coordinator>,
+    lake: &GovernedLake,
+    acting: &Acting,
+) -> Arc<dyn SchemaProvider> {
+    let end_user = acting.end_user_name();
     let mut tables = BTreeMap::new();
     for (name, _, everyone) in TABLES {
         if !may_have(lake, name, everyone) {
@@ -144,13 +150,15 @@ pub(crate) fn schema(coordinator: &Arc<Coordinator>, lake: &GovernedLake) -> Arc
         let schema = columns(name);
         // A table outlives no session, and a session is owned by the coordinator: no cycle.
         let (coordinator, lake, shape) = (Arc::downgrade(coordinator), lake.clone(), Arc::clone(&schema));
+        let end_user = end_user.clone();
         let rows = move || {
+            let snapshot = lake.resolved.snapshot();
             let batch = match (coordinator.upgrade(), name) {
                 (None, _) => RecordBatch::new_empty(Arc::clone(&shape)),
-                (Some(coordinator), "queries") => queries(&coordinator, &lake, &shape)?,
+                (Some(coordinator), "queries") => queries(&coordinator, &lake, end_user.as_ref(), &shape)?,
                 (Some(_), "tables") => lake_tables(&lake, &shape)?,
-                (Some(_), "views") => crate::views::listed(&lake.views, &shape)?,
-                (Some(_), "view_columns") => crate::views::listed_columns(&lake.views, &shape)?,
+                (Some(_), "views") => crate::views::listed(&lake.views, snapshot, &shape)?,
+                (Some(_), "view_columns") => crate::views::listed_columns(&lake.views, snapshot, &shape)?,
                 (Some(_), _) => policies(&lake, &shape)?,
             };
             Ok(vec![batch])
@@ -164,11 +172,16 @@ fn text<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     Arc::new(values.collect::<StringArray>())
 }
 
-fn queries(coordinator: &Coordinator, lake: &GovernedLake, schema: &SchemaRef) -> Result<RecordBatch> {
+fn queries(
+    coordinator: &Coordinator,
+    lake: &GovernedLake,
+    end_user: Option<&String>,
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
     let all = lake.resolved.may_read(SCHEMA, "queries");
     let user = &lake.resolved.principal().user;
     let mut entries = coordinator.registry().list();
-    entries.retain(|entry| all || entry.user == *user);
+    entries.retain(|entry| all || entry.is_of(user, end_user));
     entries.sort_by_key(|entry| entry.started);
     let ids: Vec<String> = entries.iter().map(|entry| entry.id.to_string()).collect();
     let progress: Vec<_> = entries.iter().map(|entry| entry.progress.lock().clone()).collect();
@@ -194,7 +207,7 @@ fn queries(coordinator: &Coordinator, lake: &GovernedLake, schema: &SchemaRef) -
         number(entries.iter().map(|entry| entry.rows.load(Ordering::Relaxed)).collect()),
         number(entries.iter().map(|entry| entry.bytes.load(Ordering::Relaxed)).collect()),
         // A statement's literals are its user's own; others see that it runs, not what it names.
-        text(entries.iter().map(|entry| (entry.user == *user).then_some(entry.text.as_str()))),
+        text(entries.iter().map(|entry| entry.is_of(user, end_user).then_some(entry.text.as_str()))),
     ];
     Ok(RecordBatch::try_new(Arc::clone(schema), arrays)?)
 }

@@ -17,11 +17,14 @@ use lakeward_policy::{Access, PostgresNumbers, PostgresOperators};
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 
+use crate::acting::Acting;
 use crate::coordinator::Coordinator;
 use crate::error::{QueryError, SqlState};
 use crate::failure;
 use crate::governed::{GovernedCatalog, GovernedCatalogList, GovernedLake, SEARCH_PATH, visible_schemas};
-use crate::pg_catalog::{self, VisibleCatalog, VisibleColumn, VisibleSchema, VisibleTable};
+use crate::pg_catalog::{
+    self, LazyCatalog, MakeVisible, VisibleCatalog, VisibleColumn, VisibleSchema, VisibleTable,
+};
 use crate::plan::Planned;
 use crate::settings::{SERVER_VERSION, Settings};
 use crate::system;
@@ -39,6 +42,7 @@ pub(crate) struct ViewKey {
     pub(crate) epoch: u64,
     pub(crate) generation: u64,
     pub(crate) settings: u64,
+    pub(crate) turn: u64,
     /// Epoch of the views.
     pub(crate) views: u64,
 }
@@ -47,7 +51,8 @@ pub(crate) struct ViewKey {
 pub(crate) struct View {
     pub(crate) key: ViewKey,
     pub(crate) lake: GovernedLake,
-    pub(crate) visible: Arc<VisibleCatalog>,
+    /// Whom it was made for.
+    pub(crate) acting: Acting,
     pub(crate) state: SessionState,
     /// What views with the invoker's rights are planned with; `lake` refers to it.
     _planner: Arc<SessionState>,
@@ -68,6 +73,7 @@ impl View {
     pub(crate) fn new(
         coordinator: &Arc<Coordinator>,
         lake: GovernedLake,
+        acting: &Acting,
         settings: &Arc<Mutex<Settings>>,
         listing: &Arc<Listing>,
     ) -> Result<Self, QueryError> {
@@ -79,14 +85,19 @@ impl View {
             epoch: lake.resolved.snapshot().epoch(),
             generation: lake.catalog.generation,
             settings: generation,
+            turn: acting.turn,
             views: lake.views.epoch,
         };
         let options = coordinator.options();
         let is_operator = lake.resolved.may_read("system", "plans");
-        let visible = Arc::new(visible_catalog(&options.database, &lake, listing));
+        let make: MakeVisible = {
+            let (database, lake, listing) = (options.database.clone(), lake.clone(), Arc::clone(listing));
+            Box::new(move || visible_catalog(&database, &lake, &listing))
+        };
+        let visible = Arc::new(LazyCatalog::new(make));
 
         let mut schemas: Vec<(String, Arc<dyn SchemaProvider>)> = pg_catalog::schema_providers(&visible);
-        schemas.push(("system".to_owned(), system::schema(coordinator, &lake)));
+        schemas.push(("system".to_owned(), system::schema(coordinator, &lake, acting)));
         // PostgreSQL looks in pg_catalog first, whatever the path says.
         let mut path = vec!["pg_catalog".to_owned()];
         path.extend(search_path);
@@ -125,7 +136,7 @@ impl View {
         Ok(Self {
             key,
             lake,
-            visible,
+            acting: acting.clone(),
             state,
             _planner: planner,
             is_operator,

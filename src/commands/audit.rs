@@ -83,7 +83,8 @@ pub(crate) fn policy_test_trail(config: &Config) -> PathBuf {
     config.audit.directory.path.join("policy-test")
 }
 
-fn key(config: &Config) -> anyhow::Result<AuditKey> {
+/// The key that opens the texts of statements.
+pub(crate) fn key(config: &Config) -> anyhow::Result<AuditKey> {
     let secret = config.audit_key().map_err(lakeward_policy::document::Diagnostics::from)?;
     Ok(AuditKey::new(secret.bytes())?)
 }

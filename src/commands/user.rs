@@ -254,6 +254,8 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use lakeward_policy::identity::ActsFor;
+
     use super::*;
 
     #[test]
@@ -276,6 +278,7 @@ mod tests {
             attributes: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
             enabled: true,
             expires: None,
+            end_users: ActsFor::Nobody,
         };
         let now = Utc::now();
         assert_eq!(row(&user, now), ["a", "-", "r, s", "k=v", "-", "active"]);

@@ -89,12 +89,10 @@ pub(super) fn across(config: &Config, file: &Arc<Path>) -> Vec<Diagnostic> {
             )));
         }
     }
-    if config.policy.files.is_empty() {
-        problems.push(
-            whole_file.complain(
-                "`policy.files`: expected at least one file; without policies nobody sees anything",
-            ),
-        );
+    if let Some(managed) = &config.policy.managed
+        && !config.policy.files.iter().any(|file| file.path == managed.path)
+    {
+        problems.push(managed.origin.complain("`policy.managed`: expected one of `policy.files`"));
     }
     problems
 }
@@ -118,6 +116,9 @@ impl Config {
             problems.extend(file_problem(&tls.key, "a private key"));
         }
         problems.extend(file_problem(&self.identity.users, "the users file"));
+        for issuer in self.identity.issuers.values() {
+            problems.extend(file_problem(&issuer.public_key, "a public key"));
+        }
         for file in &self.policy.files {
             problems.extend(file_problem(file, "a policy file"));
         }

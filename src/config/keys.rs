@@ -6,7 +6,8 @@ use super::places::{Endpoint, Location, StorePrefix};
 use super::secret::SecretRef;
 use super::setting::settings;
 use super::values::{
-    Addressing, ConfigPath, Count, EncryptionKind, ListenAddress, LogFormat, LogLevel, Name, Period, Size,
+    Addressing, ConfigPath, Count, EncryptionKind, ListenAddress, LogFormat, LogLevel, Name, Period, Signing,
+    Size,
 };
 
 settings! {
@@ -275,6 +276,21 @@ settings! {
     pub struct Identity {
         /// The users file; `lakeward user add` writes to it. Read again when it changes.
         users: ConfigPath = required "users.yaml";
+        /// Who vouches, by signed tokens, for the end users that accounts with `end_users` in the users
+        /// file act for; by the name that their tokens have as `iss`. See docs/end-users.md.
+        issuers: BTreeMap<String, Issuer> = default "{}";
+    }
+}
+
+settings! {
+    /// Who vouches for end users.
+    pub struct Issuer {
+        /// PEM file: the public key that its tokens are checked with.
+        public_key: ConfigPath = required "keys/dashboards.pem";
+        /// How it signs: `eddsa` (Ed25519), `es256` or `rs256`.
+        algorithm: Signing = default "eddsa";
+        /// What its tokens for this service have as `aud`.
+        audience: String = default "lakeward";
     }
 }
 
@@ -282,8 +298,11 @@ settings! {
     /// Who sees what.
     pub struct Policy {
         /// Policy files: grants, row filters, masks. Read again when they change; where one is wrong, all
-        /// stay as they were.
-        files: Vec<ConfigPath> = required "[policies.yaml]";
+        /// stay as they were. Without any, nobody sees anything.
+        files: Vec<ConfigPath> = default "[]";
+        /// The one of `files` that statements change (CREATE ROW POLICY, GRANT ...). Without it they are
+        /// refused. The service must be able to write the file and its folder.
+        managed: Option<ConfigPath> = optional "policies.yaml";
     }
 }
 

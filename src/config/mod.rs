@@ -27,7 +27,8 @@ pub use places::{Endpoint, Location, StorePrefix};
 pub use reference::reference;
 pub use secret::{Secret, SecretError, SecretRef};
 pub use values::{
-    Addressing, ConfigPath, Count, EncryptionKind, ListenAddress, LogFormat, LogLevel, Name, Period, Size,
+    Addressing, ConfigPath, Count, EncryptionKind, ListenAddress, LogFormat, LogLevel, Name, Period, Signing,
+    Size,
 };
 
 /// Where the configuration is unless the command line says otherwise.

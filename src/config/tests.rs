@@ -116,8 +116,16 @@ fn missing_keys_name_an_example() {
         ),
         "{found}"
     );
-    assert!(found.contains("`policy.files`: missing"), "{found}");
+    assert!(!found.contains("`policy"), "without policies nobody sees anything: {found}");
     assert!(found.contains("`audit.key`: missing"), "{found}");
+}
+
+#[test]
+fn the_managed_policy_file_is_one_of_the_files() {
+    let text = MINIMAL.replace("files: [policies.yaml]", "files: [policies.yaml], managed: other.yaml");
+    assert!(text.contains("{ files: [policies.yaml], managed: other.yaml }"), "{text}");
+    let found = complaint(&text);
+    assert!(found.contains("`policy.managed`: expected one of `policy.files`"), "{found}");
 }
 
 #[test]

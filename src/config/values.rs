@@ -263,6 +263,18 @@ words! {
 }
 
 words! {
+    /// How tokens are signed.
+    Signing {
+        /// Ed25519.
+        EdDsa = "eddsa",
+        /// ECDSA over P-256 with SHA-256.
+        Es256 = "es256",
+        /// RSA (PKCS 1, version 1.5) with SHA-256.
+        Rs256 = "rs256",
+    }
+}
+
+words! {
     /// How log lines look.
     LogFormat {
         /// For people on a terminal, JSON elsewhere.

@@ -164,6 +164,8 @@ identity:
 
 policy:
   files: [policies.yaml]
+  # Statements such as CREATE ROW POLICY and GRANT change this one of them.
+  managed: policies.yaml
 
 audit:
   directory: audit
@@ -206,6 +208,8 @@ grants:
   - { role: operator, object: "silver.*", action: describe }
   - { role: operator, object: "gold.*", action: describe }
   - { role: operator, object: "system.*", action: select }
+  # They change these policies by statements (GRANT, CREATE ROW POLICY ...). No pattern gives that.
+  - { role: operator, object: system.policy_changes, action: select }
 
 row_filters:
   # Who belongs to a tenant sees that tenant's rows. Restrictive: whatever other filters allow, this one

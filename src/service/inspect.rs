@@ -7,6 +7,7 @@ use std::path::Path;
 use lakeward_catalog::{CatalogSnapshot, TableState};
 use lakeward_policy::document::{Diagnostic, Diagnostics};
 use lakeward_policy::identity::UserDirectory;
+use lakeward_scheduler::coordinator;
 
 use super::parts;
 use crate::config::Config;
@@ -46,15 +47,24 @@ pub async fn everything(file: &Path) -> Result<String, Diagnostics> {
             .all(|layer| layer.directory().is_none_or(|directory| directory.is_dir()));
     if present {
         match policies(&config).await {
-            Ok(text) => summary.push_str(&text),
+            Ok(report) => summary.push_str(&report.summary),
             Err(Diagnostics(found)) => problems.extend(found),
         }
     }
     if problems.is_empty() { Ok(summary.trim_end().to_owned()) } else { Err(Diagnostics(problems)) }
 }
 
-/// Checks the policies against the tables there are. Gives a summary for people.
-pub async fn policies(config: &Config) -> Result<String, Diagnostics> {
+/// Policies that may be put in force.
+#[derive(Debug)]
+pub struct PolicyReport {
+    /// For people: how many tables and rules there are.
+    pub summary: String,
+    /// What looks like a mistake and is none for sure.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Checks the policies against the tables there are.
+pub async fn policies(config: &Config) -> Result<PolicyReport, Diagnostics> {
     let catalog = parts::open_catalog(config).await.map_err(|error| {
         let problem = match config.catalog.layers.values().next() {
             Some(layer) => layer.origin.complain(error.to_string()),
@@ -75,20 +85,29 @@ pub async fn policies(config: &Config) -> Result<String, Diagnostics> {
     }
     let snapshot = catalog.snapshot();
     let (engine, views) = parts::load_policies(config, &catalog).await?;
+    let policies = engine.current();
     let mut summary = tables(&snapshot);
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    for rule in engine.current().describe() {
+    for rule in policies.describe() {
         *kinds.entry(rule.kind).or_default() += 1;
     }
     let kinds: Vec<_> = kinds
         .iter()
         .map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" }))
         .collect();
-    for line in views.describe(&snapshot).await {
+    for line in views.describe(&snapshot, &policies).await {
         let _ = writeln!(summary, "{line}");
     }
+    if !engine.current().grants_anything() {
+        let _ = writeln!(summary, "NO POLICIES: nothing is granted to anybody, so nobody sees any table");
+    }
+    let kinds = if kinds.is_empty() { vec!["none".to_owned()] } else { kinds };
     let _ = write!(summary, "policies: {} in {} file(s)", kinds.join(", "), config.policy.files.len());
-    Ok(summary)
+    let first = config.policy.files.first().map(|file| file.path.clone()).unwrap_or_default();
+    let mut known = coordinator::securables(&snapshot);
+    known.extend(views.securables(&snapshot).await);
+    let warnings = parts::blocking(&first, move || Ok(policies.warnings(&known))).await?;
+    Ok(PolicyReport { summary, warnings })
 }
 
 fn tables(snapshot: &CatalogSnapshot) -> String {

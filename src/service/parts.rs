@@ -15,12 +15,12 @@ use lakeward_frontend::pg::PgOptions;
 use lakeward_frontend::tls::Certificates;
 use lakeward_policy::PolicyEngine;
 use lakeward_policy::document::Diagnostics;
-use lakeward_policy::identity::IdentityStore;
+use lakeward_policy::identity::{EndUserIssuer, EndUsers, IdentityStore, TokenAlgorithm};
 use lakeward_scheduler::audit::{AuditLog, AuditOptions};
 use lakeward_scheduler::coordinator::{self, CoordinatorOptions, Views};
 use prometheus::Registry;
 
-use crate::config::{Annotation, Config, Execution, Identity, Tls};
+use crate::config::{Annotation, Config, Execution, Identity, Issuer, Signing, Tls};
 
 /// What the catalog is made of.
 pub fn catalog_options(config: &Config) -> Result<CatalogOptions, Diagnostics> {
@@ -102,8 +102,33 @@ pub async fn load_policies(
 
 /// Loads the users.
 pub async fn load_users(identity: &Identity) -> Result<Arc<IdentityStore>, Diagnostics> {
-    let file = identity.users.path.clone();
-    blocking(&identity.users.path, move || IdentityStore::load(file).map(Arc::new)).await
+    let (file, issuers) = (identity.users.path.clone(), identity.issuers.clone());
+    blocking(&identity.users.path, move || {
+        let end_users = end_users(&issuers)?;
+        Ok(Arc::new(IdentityStore::load(file)?.with_end_users(end_users)))
+    })
+    .await
+}
+
+/// Reads the keys of those who vouch for end users. Blocking.
+fn end_users(issuers: &BTreeMap<String, Issuer>) -> Result<EndUsers, Diagnostics> {
+    let (mut known, mut problems) = (Vec::new(), Vec::new());
+    for (name, issuer) in issuers {
+        let algorithm = match issuer.algorithm {
+            Signing::EdDsa => TokenAlgorithm::EdDsa,
+            Signing::Es256 => TokenAlgorithm::Es256,
+            Signing::Rs256 => TokenAlgorithm::Rs256,
+        };
+        match EndUserIssuer::load(name, &issuer.audience, algorithm, &issuer.public_key.path) {
+            Ok(issuer) => known.push(issuer),
+            Err(why) => {
+                let file = issuer.public_key.path.display();
+                let why = format!("`identity.issuers.{name}.public_key`: {file} {why}");
+                problems.push(issuer.public_key.origin.complain(why));
+            }
+        }
+    }
+    if problems.is_empty() { Ok(EndUsers::new(known)) } else { Err(Diagnostics(problems)) }
 }
 
 /// Opens the audit trail.

@@ -94,15 +94,19 @@ impl Service {
         let identity = parts::load_users(&config.identity).await?;
         let catalog = parts::open_catalog(&config).await?;
         readiness.clear("catalog_not_loaded");
-        let (policies, views) = parts::load_policies(&config, &catalog).await?;
+        let (mut policies, views) = parts::load_policies(&config, &catalog).await?;
+        if let Some(file) = &config.policy.managed {
+            policies = policies.managing(file.path.clone());
+        }
+        let (policies, views) = (Arc::new(policies), Arc::new(views));
         readiness.clear("policies_not_loaded");
         let audit = parts::open_audit(&config).await?;
         let probe = Arc::clone(&audit);
         readiness.probe("audit_not_writable", move || probe.healthy());
         let coordinator = Coordinator::start(CoordinatorParts {
             catalog: Arc::clone(&catalog),
-            policies: Arc::new(policies),
-            views: Arc::new(views),
+            policies,
+            views,
             identity: Arc::clone(&identity),
             runtime: parts::runtime(&config.execution, &catalog).await?,
             audit: Arc::clone(&audit),
@@ -110,6 +114,17 @@ impl Service {
             options: parts::coordinator_options(&config),
         })?;
 
+        if !coordinator.grants_anything() {
+            tracing::warn!(
+                files = config.policy.files.len(),
+                "NO POLICIES: nothing is granted to anybody, so nobody sees any table; see policy.files and docs/policies.md"
+            );
+        }
+        // The coordinator outlives the listener that asks.
+        let granting = Arc::downgrade(&coordinator);
+        readiness.warn("no_policies", move || {
+            granting.upgrade().is_none_or(|coordinator| coordinator.grants_anything())
+        });
         let reloader = reloader(&config, &coordinator, &identity, certificates.as_ref(), reload, &metrics)?;
         tasks.spawn(reloader.run(stop.clone()));
         tasks.spawn(Arc::clone(&catalog).run_refresh(stop.clone()));

@@ -46,6 +46,22 @@ def test_who_gains_and_who_loses(own_lake, tmp_path):
     assert policy(own_lake, "diff", old, new).returncode == 2
 
 
+def test_what_looks_like_a_mistake(own_lake):
+    run = policy(own_lake, "check")
+    assert run.returncode == 0, run.stderr
+    warnings = [line for line in run.stderr.splitlines() if line.startswith("warning: ")]
+    place = f"warning: {own_lake / 'policies.yaml'}:"
+    assert any(line.startswith(place) and "`data_scientist` reads silver." in line for line in warnings)
+    assert not any("`analyst`" in line or "`steward`" in line for line in warnings)
+    assert "policies: " in run.stdout
+    assert policy(own_lake, "check", "--strict").returncode == 2
+
+
+def test_the_schema_is_printed():
+    run = lakeward("policy", "schema")
+    assert run.returncode == 0 and json.loads(run.stdout)["$defs"]["grant"]["additionalProperties"] is False
+
+
 def test_cases(own_lake):
     cases = own_lake / "cases.yaml"
     cases.write_text(

@@ -1,5 +1,5 @@
-//! The log engine over a store: the kernel's own, with its futures on the caller's thread and with
-//! listings whose URLs mean the objects that were listed.
+//! The log engine over a store: the kernel's own, with its futures on the caller's thread, with listings
+//! whose URLs mean the objects that were listed, and with large expressions on several cores.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use tokio::runtime::{EnterGuard, Handle};
 use url::Url;
 
 use super::escapes::DecodedEscapes;
+use super::evaluation::Evaluation;
 
 /// Log files read ahead at once, and actions per batch: bounds the memory of a replay.
 const READ_AHEAD: NonZero<usize> = NonZero::new(16).unwrap();
@@ -34,18 +35,24 @@ pub(super) fn engine(objects: &Arc<dyn ObjectStore>) -> Arc<dyn Engine> {
         .with_buffer_size(READ_AHEAD)
         .with_batch_size(ACTIONS_PER_BATCH)
         .build();
+    let evaluation = Evaluation(inner.evaluation_handler());
     let storage = LogStorage { inner: inner.storage_handler(), objects: Arc::clone(objects), runtime };
-    Arc::new(LogEngine { inner: Arc::new(inner), storage: Arc::new(storage) })
+    Arc::new(LogEngine {
+        inner: Arc::new(inner),
+        evaluation: Arc::new(evaluation),
+        storage: Arc::new(storage),
+    })
 }
 
 struct LogEngine {
     inner: Arc<dyn Engine>,
+    evaluation: Arc<Evaluation>,
     storage: Arc<LogStorage>,
 }
 
 impl Engine for LogEngine {
     fn evaluation_handler(&self) -> Arc<dyn EvaluationHandler> {
-        self.inner.evaluation_handler()
+        Arc::clone(&self.evaluation) as Arc<dyn EvaluationHandler>
     }
 
     fn storage_handler(&self) -> Arc<dyn StorageHandler> {

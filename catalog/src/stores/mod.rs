@@ -11,6 +11,7 @@ mod credentials;
 mod engine;
 mod environment;
 mod escapes;
+mod evaluation;
 mod failure;
 mod gcs;
 mod guarded;

@@ -15,13 +15,14 @@ type Probe = Box<dyn Fn() -> bool + Send + Sync>;
 pub struct Readiness {
     reasons: RwLock<BTreeSet<&'static str>>,
     probes: RwLock<Vec<(&'static str, Probe)>>,
+    warnings: RwLock<Vec<(&'static str, Probe)>>,
 }
 
 impl Readiness {
     /// Not ready, because `reasons`.
     #[must_use]
     pub fn blocked_by(reasons: &[&'static str]) -> Self {
-        Self { reasons: RwLock::new(reasons.iter().copied().collect()), probes: RwLock::default() }
+        Self { reasons: RwLock::new(reasons.iter().copied().collect()), ..Self::default() }
     }
 
     /// Adds a reason.
@@ -38,6 +39,18 @@ impl Readiness {
     /// state in memory and return at once.
     pub fn probe(&self, reason: &'static str, probe: impl Fn() -> bool + Send + Sync + 'static) {
         self.probes.write().push((reason, Box::new(probe)));
+    }
+
+    /// Says `warning` whenever `probe` answers no: queries can be sent, but something is not as it should be.
+    pub fn warn(&self, warning: &'static str, probe: impl Fn() -> bool + Send + Sync + 'static) {
+        self.warnings.write().push((warning, Box::new(probe)));
+    }
+
+    /// The warnings that hold now.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let warnings = self.warnings.read();
+        warnings.iter().filter(|(_, probe)| !probe()).map(|(warning, _)| *warning).collect()
     }
 
     /// The reasons that hold now; empty means ready.

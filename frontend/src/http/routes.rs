@@ -33,13 +33,22 @@ async fn healthz() -> &'static str {
 
 async fn readyz(State(service): State<Service>) -> Response {
     let reasons = service.readiness.reasons();
-    if reasons.is_empty() {
+    if !reasons.is_empty() {
+        let body = format!("{{\"ready\":false,\"reasons\":[{}]}}\n", codes(reasons));
+        return (StatusCode::SERVICE_UNAVAILABLE, JSON, body).into_response();
+    }
+    let warnings = service.readiness.warnings();
+    if warnings.is_empty() {
         return "ready\n".into_response();
     }
-    // Codes contain nothing that JSON would escape.
-    let list: Vec<String> = reasons.iter().map(|reason| format!("\"{reason}\"")).collect();
-    let body = format!("{{\"ready\":false,\"reasons\":[{}]}}\n", list.join(","));
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    (JSON, format!("{{\"ready\":true,\"warnings\":[{}]}}\n", codes(warnings))).into_response()
+}
+
+const JSON: [(header::HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
+
+/// Codes as members of a JSON list; they contain nothing that JSON would escape.
+fn codes(codes: impl IntoIterator<Item = &'static str>) -> String {
+    codes.into_iter().map(|code| format!("\"{code}\"")).collect::<Vec<_>>().join(",")
 }
 
 async fn metrics(State(service): State<Service>) -> Response {

@@ -38,6 +38,21 @@ pub struct UserRecord {
     pub enabled: bool,
     /// From this instant on the account cannot log in.
     pub expires: Option<DateTime<Utc>>,
+    /// Whether it acts on behalf of end users.
+    pub end_users: ActsFor,
+}
+
+/// Whether an account may or must name the end user that it acts on behalf of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActsFor {
+    /// It acts for itself only.
+    #[default]
+    Nobody,
+    /// For itself until it names an end user.
+    Optional,
+    /// It sees nothing until it names an end user.
+    Required,
 }
 
 impl UserRecord {
@@ -205,6 +220,8 @@ struct RawUser {
     attributes: HashMap<Spanned<String>, Spanned<String>>,
     enabled: Option<Spanned<bool>>,
     expires: Option<Spanned<String>>,
+    #[serde(default)]
+    end_users: ActsFor,
 }
 
 struct Check<'a> {
@@ -275,6 +292,7 @@ impl Check<'_> {
             attributes,
             enabled: raw.enabled.is_none_or(|enabled| enabled.value),
             expires,
+            end_users: raw.end_users,
         })
     }
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
-use super::directory::{EntryPlaces, UserDirectory, UserRecord, parse_with_places, read};
+use super::directory::{ActsFor, EntryPlaces, UserDirectory, UserRecord, parse_with_places, read};
 use super::scram::ScramVerifier;
 use super::text;
 use crate::document::Diagnostics;
@@ -72,6 +72,7 @@ pub fn add_user(path: &Path, user: NewUser) -> Result<(), EditError> {
         attributes: user.attributes,
         enabled: true,
         expires: user.expires,
+        end_users: ActsFor::Nobody,
     };
     change(path, true, |text, mut users, _| {
         if users.contains_key(&record.name) {

@@ -5,6 +5,7 @@
 
 mod directory;
 mod edit;
+mod end_user;
 mod names;
 mod scram;
 mod store;
@@ -13,8 +14,9 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use directory::{UserDirectory, UserRecord};
+pub use directory::{ActsFor, UserDirectory, UserRecord};
 pub use edit::{EditError, NewUser, add_user, set_enabled, set_verifier};
+pub use end_user::{EndUser, EndUserError, EndUserIssuer, EndUsers, TokenAlgorithm};
 pub use names::{NameError, check_attribute_key, check_attribute_value, check_name};
 pub use scram::{DEFAULT_ITERATIONS, PasswordError, ScramVerifier, VerifierError};
 pub use store::{IdentityError, IdentityStore};

@@ -12,7 +12,8 @@ use rand::rngs::OsRng;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::directory::UserDirectory;
+use super::directory::{ActsFor, UserDirectory};
+use super::end_user::EndUsers;
 use super::scram::{DEFAULT_ITERATIONS, ScramVerifier};
 use crate::Principal;
 use crate::document::Diagnostics;
@@ -39,6 +40,7 @@ pub struct IdentityStore {
     reloading: Mutex<()>,
     /// Makes decoys stable for the life of the process and unguessable outside it.
     decoy_secret: Zeroizing<[u8; 32]>,
+    end_users: EndUsers,
 }
 
 impl std::fmt::Debug for IdentityStore {
@@ -64,7 +66,20 @@ impl IdentityStore {
             current: ArcSwap::from_pointee(directory),
             reloading: Mutex::new(()),
             decoy_secret: secret,
+            end_users: EndUsers::default(),
         })
+    }
+
+    /// The same, with end users that `end_users` vouches for.
+    #[must_use]
+    pub fn with_end_users(self, end_users: EndUsers) -> Self {
+        Self { end_users, ..self }
+    }
+
+    /// The issuers whose tokens name end users.
+    #[must_use]
+    pub fn end_users(&self) -> &EndUsers {
+        &self.end_users
     }
 
     /// Reads the file again; true where its content changed and is now in force. Blocking.
@@ -130,6 +145,12 @@ impl IdentityStore {
             return Err(IdentityError::Expired);
         }
         Ok(principal)
+    }
+
+    /// Whether the account acts on behalf of end users. Unknown ones do not.
+    #[must_use]
+    pub fn acts_for(&self, user: &str) -> ActsFor {
+        self.current.load().get(user).map_or(ActsFor::Nobody, |record| record.end_users)
     }
 
     fn decoy(&self, directory: &UserDirectory, user: &str) -> ScramVerifier {

@@ -84,7 +84,7 @@ fn structure_is_strict() {
     let one = |text: String, want: &str| assert_eq!(complaints(&text), vec![want.to_owned()], "{text}");
     one(
         format!("{entry}    password: hunter2\n"),
-        "users.yaml:5:5: unknown key `password`, expected one of name, scram, tenant, roles, attributes, enabled, expires",
+        "users.yaml:5:5: unknown key `password`, expected one of name, scram, tenant, roles, attributes, enabled, expires, end_users",
     );
     one(format!("{entry}    name: b\n"), "users.yaml:5:5: key `name` is given twice");
     one(format!("{entry}    attributes: {{ x: 1, x: 2 }}\n"), "users.yaml:5:25: key `x` is given twice");

@@ -60,6 +60,11 @@ impl Mask for NullMask {
     }
 }
 
+/// The mask that shows nothing, for columns of any type.
+pub(crate) fn hidden() -> Arc<dyn Mask> {
+    Arc::new(NullMask)
+}
+
 /// What masks need beyond their own arguments.
 pub(crate) struct Surroundings<'a> {
     /// The keys that are declared, by name.
@@ -83,16 +88,16 @@ pub(crate) fn build(
     surroundings: &Surroundings<'_>,
 ) -> Result<Arc<dyn Mask>, String> {
     match spec {
-        MaskSpec::Null => Ok(Arc::new(NullMask)),
+        MaskSpec::Null {} => Ok(Arc::new(NullMask)),
         MaskSpec::Constant { value } => constant::build(value, raw),
         MaskSpec::Token { domain, key } => token::build(domain, surroundings.key(key)?, raw),
         MaskSpec::ShowFirst { n } => show::first(*n, raw),
         MaskSpec::ShowLast { n } => show::last(*n, raw),
-        MaskSpec::Redact => redact::build(raw),
+        MaskSpec::Redact {} => redact::build(raw),
         MaskSpec::TruncateDate { to } => date::build(*to, raw),
-        MaskSpec::AgeCap => age::build(raw, surroundings.year),
-        MaskSpec::OutwardPostcode => postcode::outward(raw),
-        MaskSpec::Zip3 => postcode::zip3(raw),
+        MaskSpec::AgeCap {} => age::build(raw, surroundings.year),
+        MaskSpec::OutwardPostcode {} => postcode::outward(raw),
+        MaskSpec::Zip3 {} => postcode::zip3(raw),
         MaskSpec::Bucket { width, origin } => bucket::build(*width, *origin, raw),
         MaskSpec::Noise { amount, domain, key } => noise::build(*amount, domain, surroundings.key(key)?, raw),
     }

@@ -76,7 +76,7 @@ pub(crate) fn build_part(
         };
         steps.push(Step::Field(name.clone()));
     }
-    if *spec != MaskSpec::Null {
+    if !matches!(spec, MaskSpec::Null {}) {
         part = elements(part, &mut steps);
     }
     let inner = build(spec, part, surroundings)?;

@@ -131,7 +131,7 @@ fn ages_over_89_are_90() {
         Some(-1),
         Some(i8::MIN),
     ]));
-    let shown = masked(&MaskSpec::AgeCap, &raw);
+    let shown = masked(&MaskSpec::AgeCap {}, &raw);
     let shown: Vec<_> = shown.as_primitive::<Int8Type>().iter().collect();
     assert_eq!(shown, [Some(0), Some(89), Some(90), Some(90), Some(90), None, None, None]);
     // Completed years: a fraction would tell the month of birth.
@@ -145,7 +145,7 @@ fn ages_over_89_are_90() {
         Some(f64::NAN),
         Some(f64::INFINITY),
     ]));
-    let shown = masked(&MaskSpec::AgeCap, &raw);
+    let shown = masked(&MaskSpec::AgeCap {}, &raw);
     let shown: Vec<_> = shown.as_primitive::<Float64Type>().iter().collect();
     assert_eq!(shown, [Some(34.0), Some(89.0), Some(90.0), Some(90.0), None, None, None, None]);
     let raw: ArrayRef = Arc::new(
@@ -153,11 +153,11 @@ fn ages_over_89_are_90() {
             .with_precision_and_scale(4, 1)
             .expect("fits"),
     );
-    let shown = masked(&MaskSpec::AgeCap, &raw);
+    let shown = masked(&MaskSpec::AgeCap {}, &raw);
     let shown: Vec<_> = shown.as_primitive::<Decimal128Type>().iter().collect();
     assert_eq!(shown, [Some(340), Some(890), Some(900), None, None]);
     let raw: ArrayRef = Arc::new(UInt8Array::from(vec![255, 90, 12]));
-    assert_eq!(masked(&MaskSpec::AgeCap, &raw).as_primitive::<UInt8Type>().values()[..], [90, 90, 12]);
+    assert_eq!(masked(&MaskSpec::AgeCap {}, &raw).as_primitive::<UInt8Type>().values()[..], [90, 90, 12]);
 }
 
 /// Days from 1970-01-01 to the first of January of `year`.
@@ -181,7 +181,7 @@ fn dates_of_birth_are_years_and_the_oldest_are_one() {
         Some(i32::MIN),
         Some(i32::MAX),
     ]));
-    let shown = masked(&MaskSpec::AgeCap, &raw);
+    let shown = masked(&MaskSpec::AgeCap {}, &raw);
     let shown: Vec<_> = shown.as_primitive::<Date32Type>().iter().collect();
     let (first, young) = (Some(new_year(1936)), Some(new_year(1937)));
     assert_eq!(shown, [young, young, first, first, first, first, None, Some(new_year(2026)), None, None]);
@@ -190,7 +190,7 @@ fn dates_of_birth_are_years_and_the_oldest_are_one() {
         TimestampMicrosecondArray::from(vec![Some(micros - 1), Some(micros + 1), Some(i64::MIN), None])
             .with_timezone("UTC"),
     );
-    let shown = masked(&MaskSpec::AgeCap, &raw);
+    let shown = masked(&MaskSpec::AgeCap {}, &raw);
     assert_eq!(shown.data_type(), raw.data_type());
     let shown: Vec<_> = shown.as_primitive::<TimestampMicrosecondType>().iter().collect();
     let first = i64::from(new_year(1936)) * 86_400_000_000;
@@ -198,7 +198,7 @@ fn dates_of_birth_are_years_and_the_oldest_are_one() {
     assert_eq!(shown, [Some(first), Some(micros), None, None]);
     let raw: ArrayRef =
         Arc::new(Date64Array::from(vec![i64::from(new_year(1900)) * 86_400_000 + 5, i64::MAX]));
-    let shown = masked(&MaskSpec::AgeCap, &raw);
+    let shown = masked(&MaskSpec::AgeCap {}, &raw);
     let shown: Vec<_> = shown.as_primitive::<Date64Type>().iter().collect();
     assert_eq!(shown, [Some(i64::from(new_year(1936)) * 86_400_000), None]);
 }

@@ -89,6 +89,7 @@ fn securable(schema: SchemaRef) -> Securable {
         columns: Some(schema),
         tags: Vec::new(),
         column_tags: BTreeMap::from([("address".to_owned(), vec!["pii.address".to_owned()])]),
+        origins: None,
     }
 }
 

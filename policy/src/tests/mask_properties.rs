@@ -23,7 +23,7 @@ fn specs() -> Vec<MaskSpec> {
     let noise =
         |amount, domain: &str| MaskSpec::Noise { amount, domain: domain.to_owned(), key: "k".to_owned() };
     vec![
-        MaskSpec::Null,
+        MaskSpec::Null {},
         MaskSpec::Constant { value: "7".to_owned() },
         MaskSpec::Constant { value: "2024-02-29".to_owned() },
         token("d", "k"),
@@ -31,13 +31,13 @@ fn specs() -> Vec<MaskSpec> {
         MaskSpec::ShowFirst { n: 3 },
         MaskSpec::ShowLast { n: 3 },
         MaskSpec::ShowLast { n: usize::MAX },
-        MaskSpec::Redact,
+        MaskSpec::Redact {},
         MaskSpec::TruncateDate { to: DateUnit::Year },
         MaskSpec::TruncateDate { to: DateUnit::Quarter },
         MaskSpec::TruncateDate { to: DateUnit::Month },
-        MaskSpec::AgeCap,
-        MaskSpec::OutwardPostcode,
-        MaskSpec::Zip3,
+        MaskSpec::AgeCap {},
+        MaskSpec::OutwardPostcode {},
+        MaskSpec::Zip3 {},
         MaskSpec::Bucket { width: 10.0, origin: 3.0 },
         MaskSpec::Bucket { width: 4e18, origin: -4e18 },
         noise(1.0, "d"),
@@ -152,7 +152,7 @@ fn check(arrays: &[ArrayRef]) -> Result<usize, TestCaseError> {
                 prop_assert!(shown.is_null(row) || array.is_valid(row), "{}: NULL became a value", context);
             }
             if matches!(array.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-                && spec != MaskSpec::Null
+                && spec != (MaskSpec::Null {})
             {
                 prop_assert_eq!(shown.null_count(), array.null_count(), "{}", context);
             }
@@ -207,7 +207,7 @@ proptest! {
 
     #[test]
     fn redacted_texts_hold_no_letter_but_x_and_no_digit_but_0(value in "\\PC{0,16}") {
-        let shown = super::masks::texts(&MaskSpec::Redact, &[Some(&value)])[0].clone().expect("a text");
+        let shown = super::masks::texts(&MaskSpec::Redact {}, &[Some(&value)])[0].clone().expect("a text");
         prop_assert!(shown.chars().all(|c| !c.is_alphanumeric() || c == 'x' || c == '0'), "{}", shown);
     }
 
@@ -265,5 +265,5 @@ fn structs_take_null_only() {
     let array: ArrayRef = Arc::new(StructArray::from(fields));
     let taken: Vec<_> =
         specs().into_iter().filter(|spec| try_mask(spec, array.data_type()).is_ok()).collect();
-    assert_eq!(taken, [MaskSpec::Null]);
+    assert_eq!(taken, [MaskSpec::Null {}]);
 }

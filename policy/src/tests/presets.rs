@@ -34,6 +34,7 @@ fn table(tags: &[&str]) -> Securable {
         columns: Some(Arc::new(Schema::new(fields))),
         tags: Vec::new(),
         column_tags: tags.iter().map(|tag| ((*tag).to_owned(), vec![(*tag).to_owned()])).collect(),
+        origins: None,
     }
 }
 
@@ -97,9 +98,9 @@ fn safe_harbor_names_each_of_the_eighteen_identifiers() {
         file.masks.iter().map(|m| (m.tag.as_ref().expect("a tag").value.as_str(), &m.mask.value)).collect();
     for (tag, mask) in &by_tag {
         let expected = match *tag {
-            "pii.zip" => MaskSpec::Zip3,
-            "pii.date" | "pii.birth_date" | "pii.death_date" | "pii.age" => MaskSpec::AgeCap,
-            _ => MaskSpec::Null,
+            "pii.zip" => MaskSpec::Zip3 {},
+            "pii.date" | "pii.birth_date" | "pii.death_date" | "pii.age" => MaskSpec::AgeCap {},
+            _ => MaskSpec::Null {},
         };
         assert_eq!(**mask, expected, "{tag}");
     }

@@ -1,5 +1,6 @@
 //! The verifier refuses whatever is not exactly what was decided.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
@@ -95,7 +96,7 @@ async fn a_barrier_carries_out_a_decision_on_this_plan() {
             policy.row_filter.clone(),
             false,
             policy.masks.clone(),
-            Vec::new(),
+            BTreeMap::new(),
             Vec::new(),
         );
         same(barrier).for_policy(&Arc::new(other))

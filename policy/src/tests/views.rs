@@ -17,7 +17,7 @@ fn owner() -> SessionContext {
     let context = SessionContext::new();
     for name in ["patients", "others"] {
         let raw = MemTable::try_new(patients().schema(), vec![vec![patients()]]).unwrap();
-        let table = OwnerTable::new(Arc::new(raw), format!("silver.{name}"), 3);
+        let table = OwnerTable::new(Arc::new(raw), "silver", name, 3);
         context.register_table(name, Arc::new(table)).unwrap();
     }
     context
@@ -111,7 +111,7 @@ async fn a_view_is_read_through_its_barrier() {
     for sql in [sql, "SELECT id FROM v", "SELECT name FROM v WHERE id = 3", "SELECT count(*) FROM v"] {
         let logical = context.sql(sql).await.unwrap().into_optimized_plan().unwrap();
         let decided = verify_logical(&logical, &|_| false).unwrap();
-        assert_eq!(decided.scans[0].below()[0].table, "silver.others");
+        assert_eq!(decided.scans[0].below()[0].full_name(), "silver.others");
         assert_eq!(decided.scans[0].version, None);
         let physical = context.state().create_physical_plan(&logical).await.unwrap();
         verify_physical(&physical, &decided).unwrap_or_else(|problem| panic!("{sql}: {problem}"));

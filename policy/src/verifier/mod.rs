@@ -147,7 +147,10 @@ pub(crate) fn verify_owner(
     let mut problem = None;
     let walked = plan.apply_with_subqueries(|node| {
         match check_owner(node, is_system) {
-            Ok(Some(read)) => match tables.iter_mut().find(|known| known.table == read.table) {
+            Ok(Some(read)) => match tables
+                .iter_mut()
+                .find(|known| (&known.schema, &known.name) == (&read.schema, &read.name))
+            {
                 Some(known) => {
                     let more = read.columns.into_iter().filter(|column| !known.columns.contains(column));
                     let more: Vec<_> = more.collect();

@@ -73,7 +73,7 @@ impl DisplayAs for ViewExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tables: Vec<String> = match self.query.reads() {
             Reads::Owner(tables) => {
-                tables.iter().map(|read| format!("{}@{}", read.table, read.version)).collect()
+                tables.iter().map(|read| format!("{}@{}", read.full_name(), read.version)).collect()
             }
             Reads::Invoker(verified) => verified.scans.iter().map(|scan| scan.table.clone()).collect(),
         };

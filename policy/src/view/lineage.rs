@@ -17,7 +17,9 @@ use super::query::OwnerTable;
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceColumn {
-    /// `schema.table`.
+    /// Schema of the table.
+    pub schema: String,
+    /// The table.
     pub table: String,
     /// The column.
     pub column: String,
@@ -47,7 +49,8 @@ pub fn lineage(plan: &LogicalPlan) -> Vec<BTreeSet<SourceColumn>> {
 }
 
 fn source(table: &OwnerTable, column: &str) -> SourceColumn {
-    SourceColumn { table: table.name().to_owned(), column: column.to_owned() }
+    let (schema, name) = table.schema_and_name();
+    SourceColumn { schema: schema.to_owned(), table: name.to_owned(), column: column.to_owned() }
 }
 
 struct Tracer {

@@ -23,26 +23,24 @@ const OWNER_TIME_ZONE: &str = "UTC";
 #[derive(Debug)]
 pub struct OwnerTable {
     inner: Arc<dyn TableProvider>,
-    /// `schema.table`.
+    schema: String,
     name: String,
     /// Version that is read.
     version: u64,
 }
 
 impl OwnerTable {
-    /// `inner` under its name and version, without filters and masks.
-    pub fn new(inner: Arc<dyn TableProvider>, name: String, version: u64) -> Self {
-        Self { inner, name, version }
+    /// `inner` under its schema, name and version, without filters and masks.
+    pub fn new(inner: Arc<dyn TableProvider>, schema: &str, name: &str, version: u64) -> Self {
+        Self { inner, schema: schema.to_owned(), name: name.to_owned(), version }
     }
 
-    /// `schema.table`.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub(crate) fn schema_and_name(&self) -> (&str, &str) {
+        (&self.schema, &self.name)
     }
 
     pub(crate) fn read(&self, columns: Vec<String>) -> ReadTable {
-        ReadTable { table: self.name.clone(), version: self.version, columns }
+        ReadTable { schema: self.schema.clone(), name: self.name.clone(), version: self.version, columns }
     }
 }
 
@@ -74,12 +72,22 @@ impl TableProvider for OwnerTable {
 /// A raw table below a view with owner's rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadTable {
-    /// `schema.table`.
-    pub table: String,
+    /// Schema of the table.
+    pub schema: String,
+    /// The table.
+    pub name: String,
     /// Version that is read.
     pub version: u64,
     /// Columns that the view's query reads.
     pub columns: Vec<String>,
+}
+
+impl ReadTable {
+    /// `schema.table`.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
 }
 
 /// What a view's query was found to read.

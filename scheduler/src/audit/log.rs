@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::disk::{Disk, LocalDisk, make_directory, owner_only};
-use super::record::{Denied, Intent, Login, Outcome, PolicyReload, Record};
+use super::record::{Denied, Intent, Login, Outcome, PolicyChanged, PolicyReload, Record};
 use super::recover::recover;
 use super::seal::{AuditKey, SignedHead};
 use super::writer::{Request, Shared, Writer};
@@ -234,6 +234,11 @@ impl AuditLog {
     /// Writes down a login; as [`Self::outcome`].
     pub fn login(&self, login: Login) {
         self.note(Some(Record::login(login)));
+    }
+
+    /// Writes down what a statement that was to change policies did.
+    pub fn policy_changed(&self, changed: PolicyChanged) {
+        self.note(Some(Record::PolicyChanged(changed)));
     }
 
     /// Writes down that policies or users were read again; as [`Self::outcome`].

@@ -24,6 +24,9 @@ mod writer;
 mod tests;
 
 pub use log::{AuditError, AuditLog, AuditOptions, Durability};
-pub use record::{Actor, AuditedTable, Client, Denied, End, Intent, Login, Outcome, PolicyReload};
+pub use record::{
+    Actor, AuditedEndUser, AuditedTable, Client, Denied, End, Intent, Login, Outcome, PolicyChanged,
+    PolicyReload,
+};
 pub use seal::{AuditKey, SealedText, SignedHead};
 pub use verify::{Entry, Head, Problem, Report, read, verify};

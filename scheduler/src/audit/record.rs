@@ -20,6 +20,31 @@ pub struct Actor {
     pub tenant: Option<String>,
     /// Roles as assigned.
     pub roles: Vec<String>,
+    /// On whose behalf, where a token named somebody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_user: Option<AuditedEndUser>,
+}
+
+/// An end user, as a token named them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuditedEndUser {
+    /// Who vouches for them.
+    pub issuer: String,
+    /// Subject of the token.
+    pub user: String,
+    /// Tenant.
+    pub tenant: Option<String>,
+    /// Roles that the token claims.
+    pub roles: Vec<String>,
+}
+
+impl AuditedEndUser {
+    /// `principal`, for whom `issuer` vouches.
+    #[must_use]
+    pub fn of(issuer: &str, principal: &Principal) -> Self {
+        let Actor { user, tenant, roles, .. } = principal.into();
+        Self { issuer: issuer.to_owned(), user, tenant, roles }
+    }
 }
 
 impl From<&Principal> for Actor {
@@ -28,6 +53,7 @@ impl From<&Principal> for Actor {
             user: principal.user.clone(),
             tenant: principal.tenant.clone(),
             roles: principal.roles.iter().cloned().collect(),
+            end_user: None,
         }
     }
 }
@@ -159,6 +185,21 @@ pub struct PolicyReload {
     pub accepted: bool,
 }
 
+/// A statement changed policies, or was to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyChanged {
+    /// Statement, as in its intent, which has its text.
+    pub statement_id: String,
+    /// Who.
+    pub actor: Actor,
+    /// Digest of the policies before, in hex.
+    pub old_digest: String,
+    /// Digest of those in force now; None where nothing was changed.
+    pub new_digest: Option<String>,
+    /// Why nothing was changed: the SQLSTATE that was answered.
+    pub sqlstate: Option<String>,
+}
+
 /// One line of the log without its place in the chain.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -188,6 +229,7 @@ pub(super) enum Record {
     },
     Login(Login),
     PolicyReload(PolicyReload),
+    PolicyChanged(PolicyChanged),
     Started {
         version: &'static str,
         process: u32,

@@ -24,7 +24,12 @@ fn client() -> Client {
 }
 
 fn actor() -> Actor {
-    Actor { user: "alice".into(), tenant: Some("northgate".into()), roles: vec!["analyst".into()] }
+    Actor {
+        user: "alice".into(),
+        tenant: Some("northgate".into()),
+        roles: vec!["analyst".into()],
+        end_user: None,
+    }
 }
 
 fn intent(id: &str) -> Intent {

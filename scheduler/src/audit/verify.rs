@@ -71,7 +71,7 @@ pub struct Entry {
     pub seq: u64,
     /// Time of acceptance, RFC 3339.
     pub time: String,
-    /// `intent`, `outcome`, `denied`, `login`, `policy_reload`, `started`, `stopped`, `torn_tail`, `lost`.
+    /// `intent`, `outcome`, `denied`, `login`, `policy_reload`, `policy_changed`, `started`, `stopped`, `torn_tail`, `lost`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The other members.

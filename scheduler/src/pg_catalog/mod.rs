@@ -1,6 +1,7 @@
 //! PostgreSQL's system catalogue over one principal's governed view.
 //!
 //! - [`VisibleCatalog`]: what the principal may know; everything here is derived from it and nothing else.
+//!   It is a [`LazyCatalog`] to all of it.
 //! - [`schema_providers`]: `pg_catalog` and `information_schema` as generated tables.
 //! - [`functions`]: what clients call (`format_type`, `pg_table_is_visible`, `current_schema` …).
 //! - [`rewrite`]: PostgreSQL's spelling of a statement put into the engine's.
@@ -22,7 +23,7 @@ mod unnest;
 mod tests;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use arrow::datatypes::DataType;
 use datafusion::catalog::SchemaProvider;
@@ -112,6 +113,13 @@ impl VisibleCatalog {
     }
 }
 
+/// What makes a view when somebody first asks for it: most statements never do, and a view of very many
+/// tables has very many columns.
+pub type MakeVisible = Box<dyn FnOnce() -> VisibleCatalog + Send + Sync>;
+
+/// A view that is made when it is first asked for.
+pub type LazyCatalog = LazyLock<VisibleCatalog, MakeVisible>;
+
 impl fmt::Debug for VisibleCatalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VisibleCatalog")
@@ -124,7 +132,7 @@ impl fmt::Debug for VisibleCatalog {
 /// `pg_catalog` and `information_schema`, by name. Tables are generated when first read, and kept by the
 /// providers: make them once per [`VisibleCatalog`].
 #[must_use]
-pub fn schema_providers(view: &Arc<VisibleCatalog>) -> Vec<(String, Arc<dyn SchemaProvider>)> {
+pub fn schema_providers(view: &Arc<LazyCatalog>) -> Vec<(String, Arc<dyn SchemaProvider>)> {
     provider::schema_providers(view)
 }
 
@@ -132,13 +140,13 @@ pub fn schema_providers(view: &Arc<VisibleCatalog>) -> Vec<(String, Arc<dyn Sche
 /// (`version`, `current_user` …). Results that follow settings are `Stable`: a plan that is kept must be
 /// kept per settings.
 #[must_use]
-pub fn functions(view: &Arc<VisibleCatalog>, settings: SettingsReader) -> Vec<ScalarUDF> {
+pub fn functions(view: &Arc<LazyCatalog>, settings: SettingsReader) -> Vec<ScalarUDF> {
     functions::functions(view, settings)
 }
 
 /// Those of [`functions`] that answer the same whoever asks. `view` is one without tables and people.
 #[must_use]
-pub(crate) fn plain_functions(view: &Arc<VisibleCatalog>) -> Vec<ScalarUDF> {
+pub(crate) fn plain_functions(view: &Arc<LazyCatalog>) -> Vec<ScalarUDF> {
     functions::plain_functions(view)
 }
 
@@ -150,7 +158,7 @@ pub(crate) fn plain_functions(view: &Arc<VisibleCatalog>) -> Vec<ScalarUDF> {
 ///
 /// # Errors
 /// What is recognised and cannot be carried out is refused with 0A000.
-pub fn rewrite(statement: &mut Statement, _view: &VisibleCatalog) -> Result<(), RewriteError> {
+pub fn rewrite(statement: &mut Statement) -> Result<(), RewriteError> {
     rewrite::rewrite(statement)
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::Result;
 
-use super::VisibleCatalog;
+use super::LazyCatalog;
 use super::relations::{INFORMATION_SCHEMA, PG_CATALOG, relations};
 use super::rows::generate;
 use crate::system_table::SystemTable;
@@ -32,7 +32,7 @@ impl SchemaProvider for SystemSchema {
     }
 }
 
-pub(super) fn schema_providers(view: &Arc<VisibleCatalog>) -> Vec<(String, Arc<dyn SchemaProvider>)> {
+pub(super) fn schema_providers(view: &Arc<LazyCatalog>) -> Vec<(String, Arc<dyn SchemaProvider>)> {
     [PG_CATALOG, INFORMATION_SCHEMA]
         .into_iter()
         .map(|schema| {

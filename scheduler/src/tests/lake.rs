@@ -24,6 +24,7 @@ grants:
   - { role: steward, object: \"*.*\", action: select }
   - { role: operator, object: \"*.*\", action: describe }
   - { role: operator, object: system.*, action: select }
+  - { role: operator, object: system.policy_changes, action: select }
 row_filters:
   - { name: own, on: [silver.*], to: [analyst], using: tenant_id = principal.tenant }
 masks:
@@ -142,12 +143,13 @@ impl Lake {
         })
         .await
         .unwrap();
-        let file = views.map(|text| {
+        let of_views = views.map(|text| {
             std::fs::write(root.join("views.yaml"), text).unwrap();
             root.join("views.yaml")
         });
-        let (policies, views) =
-            load_policies_and_views(vec![root.join("policies.yaml")], file, &catalog).unwrap();
+        let file = root.join("policies.yaml");
+        let (policies, views) = load_policies_and_views(vec![file.clone()], of_views, &catalog).unwrap();
+        let policies = policies.managing(file);
         let runtime = build_runtime(
             &RuntimeOptions {
                 memory_limit: 256 << 20,

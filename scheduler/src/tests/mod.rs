@@ -3,6 +3,7 @@
 
 mod lake;
 mod numbers;
+mod policies;
 mod sessions;
 mod streams;
 mod versions;

@@ -9,9 +9,9 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as EngineStatement;
 use lakeward_catalog::{CatalogSnapshot, TableState};
-use lakeward_policy::Securable;
 use lakeward_policy::document::Diagnostic;
-use lakeward_policy::view::{Rights, SourceColumn, ViewQuery, lineage};
+use lakeward_policy::view::{Rights, SourceColumn, ViewDefinition, ViewQuery, lineage};
+use lakeward_policy::{Origins, Securable};
 
 use super::inlined::InlinedView;
 use super::owner::{Functions, Shelf, planner, told};
@@ -43,8 +43,8 @@ pub(crate) struct Shape {
     pub(crate) securable: Securable,
     /// For each column where it comes from.
     pub(crate) sources: Vec<BTreeSet<SourceColumn>>,
-    /// Tags of the sources, by column, whatever the file says.
-    pub(crate) flowing: Vec<BTreeSet<String>>,
+    /// The same as if the file took no tags from it.
+    pub(crate) undeclassified: Securable,
     /// Of an owner's view: what runs.
     pub(crate) query: Option<Arc<ViewQuery>>,
 }
@@ -81,6 +81,24 @@ impl From<DataFusionError> for Broken {
 impl CompiledView {
     pub(crate) fn rights(&self) -> Rights {
         self.parsed.definition.rights
+    }
+
+    /// What decides whether it may be known of, also where it cannot be planned: its name, and its tags as
+    /// far as they are known then.
+    pub(crate) fn by_name(&self) -> Securable {
+        let definition = &self.parsed.definition;
+        if let (Rights::Owner, Ok(shape)) = (definition.rights, &self.shape) {
+            return shape.securable.clone();
+        }
+        let known = definition.rights == Rights::Invoker || definition.tags.is_some();
+        Securable {
+            schema: definition.schema.clone(),
+            table: definition.name.clone(),
+            columns: known.then(|| Arc::new(Schema::empty())),
+            tags: definition.tags.clone().unwrap_or_default(),
+            column_tags: BTreeMap::new(),
+            origins: None,
+        }
     }
 
     /// What to complain about when the file is loaded.
@@ -136,20 +154,20 @@ impl CompiledViews {
         self.views.values()
     }
 
-    /// Every view that can be planned, as policies see it.
-    pub(crate) fn securables(&self) -> impl Iterator<Item = Securable> {
-        self.iter().filter_map(|view| Some(view.shape.as_ref().ok()?.securable.clone()))
+    /// Every view as policies see it. One that cannot be planned is like a table that cannot be read: rules may
+    /// name it.
+    pub(crate) fn securables(&self, catalog: &CatalogSnapshot) -> impl Iterator<Item = Securable> {
+        let views = self.views.iter().filter(|((schema, name), _)| catalog.table(schema, name).is_none());
+        views.map(|(_, view)| match &view.shape {
+            Ok(shape) => shape.securable.clone(),
+            Err(_) => Securable { columns: None, ..view.by_name() },
+        })
     }
 
-    /// Tables below those of `named` that are views, through other views.
-    pub(crate) fn tables_below(&self, schema: Option<&str>, name: &str) -> BTreeSet<ViewName> {
+    /// Tables below `named`, through other views.
+    pub(crate) fn tables_below(&self, named: &CompiledView) -> BTreeSet<ViewName> {
         let mut found = BTreeSet::new();
-        let mut next: Vec<ViewName> = self
-            .views
-            .keys()
-            .filter(|(s, n)| n == name && schema.is_none_or(|schema| schema == s))
-            .cloned()
-            .collect();
+        let mut next = vec![named.parsed.name()];
         while let Some(name) = next.pop() {
             match self.views.get(&name) {
                 Some(view) => next.extend(view.parsed.below.iter().cloned()),
@@ -227,47 +245,59 @@ fn shape(
     if sources.len() != schema.fields().len() {
         return Err(Broken::new("where its columns come from is not known"));
     }
-    let flowing: Vec<BTreeSet<String>> = sources.iter().map(|from| tags_of(catalog, from)).collect();
     let full = definition.full_name();
-    let (query, below) = match definition.rights {
+    // What is below a view of the invoker's was filtered and masked by its own tags already.
+    let (query, flowing) = match definition.rights {
         Rights::Owner => {
             let query = ViewQuery::owner(&full, plan, Arc::clone(&schema), &is_system_table)
                 .map_err(|problem| Broken::new(problem.reason))?;
-            let below: Vec<String> = query.tables().iter().map(|read| read.table.clone()).collect();
-            (Some(Arc::new(query)), below)
+            let tables = query.tables().iter().map(|read| (read.schema.clone(), read.name.clone())).collect();
+            let names = schema.fields().iter().map(|field| field.name().clone());
+            let columns = names.zip(sources.iter().cloned()).collect();
+            (Some(Arc::new(query)), Origins { tables, columns })
         }
-        Rights::Invoker => (None, Vec::new()),
+        Rights::Invoker => (None, Origins::default()),
     };
-    // What is below a view of the invoker's was filtered and masked by its own tags already.
-    let flows = definition.rights == Rights::Owner;
-    let mut column_tags = BTreeMap::new();
-    for (field, flowing) in schema.fields().iter().zip(&flowing) {
-        let said = definition.columns.get(field.name()).and_then(|column| column.tags.clone());
-        let tags = said.unwrap_or_else(|| flowing.iter().filter(|_| flows).cloned().collect());
-        if !tags.is_empty() {
-            column_tags.insert(field.name().clone(), tags);
-        }
+    let undeclassified = carrying(definition, Arc::clone(&schema), catalog, flowing.clone());
+    let mut kept = flowing;
+    if definition.tags.is_some() {
+        kept.tables.clear();
     }
-    let flowing_tags = || -> Vec<String> {
-        let tables = below.iter().filter_map(|table| available(catalog, table));
-        let tags: BTreeSet<String> = tables.flat_map(|table| table.tags().to_vec()).collect();
-        tags.into_iter().collect()
-    };
-    let securable = Securable {
+    let said = |name: &str| definition.columns.get(name).and_then(|column| column.tags.clone());
+    kept.columns.retain(|name, _| said(name).is_none());
+    let mut securable = carrying(definition, schema, catalog, kept);
+    securable.tags.extend(definition.tags.iter().flatten().cloned());
+    let told = definition.columns.keys().filter_map(|name| Some((name.clone(), said(name)?)));
+    securable.column_tags.extend(told.filter(|(_, tags)| !tags.is_empty()));
+    Ok(Shape { securable, sources, undeclassified, query })
+}
+
+/// The view with the tags that flow to it from `origins`.
+fn carrying(
+    definition: &ViewDefinition,
+    columns: SchemaRef,
+    catalog: &CatalogSnapshot,
+    origins: Origins,
+) -> Securable {
+    let tables = origins.tables.iter().filter_map(|(schema, name)| available(catalog, schema, name));
+    let tags: BTreeSet<String> = tables.flat_map(|table| table.tags().to_vec()).collect();
+    let flowing = origins.columns.iter().map(|(name, from)| (name.clone(), tags_of(catalog, from)));
+    let column_tags = flowing.filter(|(_, tags)| !tags.is_empty());
+    Securable {
         schema: definition.schema.clone(),
         table: definition.name.clone(),
-        columns: Some(schema),
-        tags: definition.tags.clone().unwrap_or_else(flowing_tags),
-        column_tags,
-    };
-    Ok(Shape { securable, sources, flowing, query })
+        columns: Some(columns),
+        tags: tags.into_iter().collect(),
+        column_tags: column_tags.map(|(name, tags)| (name, tags.into_iter().collect())).collect(),
+        origins: (origins != Origins::default()).then(|| Arc::new(origins)),
+    }
 }
 
 fn available<'a>(
     catalog: &'a CatalogSnapshot,
-    table: &str,
+    schema: &str,
+    name: &str,
 ) -> Option<&'a Arc<lakeward_catalog::TableSnapshot>> {
-    let (schema, name) = table.split_once('.')?;
     match &catalog.table(schema, name)?.state {
         TableState::Available(table) => Some(table),
         TableState::Unavailable { .. } => None,
@@ -277,7 +307,7 @@ fn available<'a>(
 fn tags_of(catalog: &CatalogSnapshot, sources: &BTreeSet<SourceColumn>) -> BTreeSet<String> {
     sources
         .iter()
-        .filter_map(|source| Some((available(catalog, &source.table)?, source)))
+        .filter_map(|source| Some((available(catalog, &source.schema, &source.table)?, source)))
         .flat_map(|(table, source)| table.column_tags(&source.column).to_vec())
         .collect()
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use futures::executor::block_on;
 use lakeward_catalog::CatalogSnapshot;
-use lakeward_policy::Securable;
 use lakeward_policy::document::Diagnostics;
+use lakeward_policy::{PolicySnapshot, Securable};
 use parking_lot::Mutex;
 
 use super::compile::CompiledViews;
@@ -60,21 +60,21 @@ impl Views {
         self.file.as_deref()
     }
 
-    /// Every view that can be planned, as policies see it.
+    /// Every view as policies see it.
     pub async fn securables(&self, catalog: &Arc<CatalogSnapshot>) -> Vec<Securable> {
-        self.compiled(&*self.settled().await, catalog).await.securables().collect()
+        self.compiled(&*self.settled().await, catalog).await.securables(catalog).collect()
     }
 
     /// What an operator is told of the views: how many, those that are unavailable, and the tags that the file
     /// takes from their columns.
-    pub async fn describe(&self, catalog: &Arc<CatalogSnapshot>) -> Vec<String> {
+    pub async fn describe(&self, catalog: &Arc<CatalogSnapshot>, policies: &PolicySnapshot) -> Vec<String> {
         let compiled = self.compiled(&*self.settled().await, catalog).await;
         let mut lines = Vec::new();
         for view in compiled.iter() {
             let name = view.parsed.definition.full_name();
             match &view.shape {
                 Ok(shape) => {
-                    let declassified = declassified(view, shape);
+                    let declassified = declassified(shape, policies);
                     lines.extend(
                         declassified.into_iter().map(|(column, tags)| {
                             format!("declassified: {name}.{column}: {}", tags.join(", "))
@@ -121,6 +121,12 @@ impl Views {
         let compiled = Arc::new(CompiledViews::new(set, catalog).await);
         *self.compiled.lock() = Some(Arc::clone(&compiled));
         compiled
+    }
+
+    /// The same for one who keeps views from changing and may block.
+    pub(crate) fn compiled_now(&self, catalog: &Arc<CatalogSnapshot>) -> Arc<CompiledViews> {
+        let set = self.current().unwrap_or_else(|| Arc::new(ViewSet::empty()));
+        block_on(self.compiled(&set, catalog))
     }
 
     /// Reads the file and checks what differs from the views in force: a view that a table's change broke is

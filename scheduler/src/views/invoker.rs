@@ -61,6 +61,7 @@ pub(crate) async fn provider(
         columns: Some(Arc::clone(&schema)),
         tags: definition.tags.clone().unwrap_or_default(),
         column_tags,
+        origins: None,
     };
     let (policy, readable) = match lake.resolved.access(&securable) {
         Access::Invisible => return Ok(None),

@@ -10,6 +10,7 @@ use lakeward_policy::view::Rights;
 use parking_lot::Mutex;
 
 use super::parse::ViewName;
+use crate::acting::Acting;
 use crate::coordinator::Coordinator;
 use crate::error::QueryError;
 use crate::governed::GovernedLake;
@@ -22,17 +23,19 @@ const LIMIT: usize = 1_000;
 /// Columns by view; one that cannot be planned for the principal has none.
 pub(crate) type Listing = BTreeMap<ViewName, SchemaRef>;
 
-/// Policy epoch, catalog generation, epoch of the views, and whose.
-type Key = (u64, u64, u64, Arc<Principal>);
+/// Policy epoch, catalog generation, epoch of the views, and whose: what an account sees depends on the end user
+/// that it acts for.
+type Key = (u64, u64, u64, Arc<Principal>, Option<Arc<Principal>>);
 
 /// Listings of recent principals: sessions and settings share them.
 #[derive(Debug, Default)]
 pub(crate) struct Listings(DashMap<Key, Arc<Listing>>);
 
-/// The listing of the principal of `lake`.
+/// The listing of whom `lake` is for.
 pub(crate) async fn of(
     coordinator: &Arc<Coordinator>,
     lake: &GovernedLake,
+    acting: &Acting,
     settings: &Arc<Mutex<Settings>>,
 ) -> Result<Arc<Listing>, QueryError> {
     let views = || lake.visible_views().filter(|view| view.rights() == Rights::Invoker);
@@ -43,14 +46,15 @@ pub(crate) async fn of(
         lake.resolved.snapshot().epoch(),
         lake.catalog.generation,
         lake.views.epoch,
-        Arc::clone(lake.resolved.principal()),
+        Arc::clone(&acting.account),
+        acting.end_user.as_ref().map(|user| Arc::new(user.principal.clone())),
     );
     let known = &coordinator.views().listings.0;
     if let Some(listing) = known.get(&key) {
         return Ok(Arc::clone(&listing));
     }
     // A session's view that lists none of them can plan all of them.
-    let planner = View::new(coordinator, lake.of_other_session(), settings, &Arc::default())?;
+    let planner = View::new(coordinator, lake.of_other_session(), acting, settings, &Arc::default())?;
     let mut listing = Listing::new();
     for view in views() {
         let definition = &view.parsed.definition;

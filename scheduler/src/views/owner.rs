@@ -16,7 +16,7 @@ use super::parse::{ViewName, nobody};
 use super::{inlined::InlinedView, unavailable};
 use crate::failure;
 use crate::governed::SEARCH_PATH;
-use crate::pg_catalog;
+use crate::pg_catalog::{self, LazyCatalog, MakeVisible};
 use crate::view::{analyzer_rules, session_config};
 
 /// Name of the one catalog; no statement says it.
@@ -52,7 +52,8 @@ impl SchemaProvider for OwnerSchema {
         if let Some(entry) = self.catalog.table(&self.name, name) {
             return match &entry.state {
                 TableState::Available(table) => {
-                    Ok(Some(Arc::new(OwnerTable::new(table.provider(), full, table.version()))))
+                    let table = OwnerTable::new(table.provider(), &self.name, name, table.version());
+                    Ok(Some(Arc::new(table)))
                 }
                 TableState::Unavailable { .. } => Err(external(&full)),
             };
@@ -130,7 +131,8 @@ pub(super) fn planner(
         .build();
     state.table_factories_mut().clear();
     crate::bounded::register(&mut state)?;
-    let nobody = Arc::new(nobody());
+    let make: MakeVisible = Box::new(nobody);
+    let nobody = Arc::new(LazyCatalog::new(make));
     let more = match functions {
         Functions::OfNobody => pg_catalog::plain_functions(&nobody),
         Functions::OfAnybody => pg_catalog::functions(&nobody, Arc::new(|_: &str| Some(String::new()))),

@@ -176,7 +176,7 @@ fn query(definition: &ViewDefinition) -> Result<(ast::Statement, BTreeSet<ViewNa
             }
         }
     }
-    pg_catalog::rewrite(&mut statement, &nobody()).map_err(|error| error.message)?;
+    pg_catalog::rewrite(&mut statement).map_err(|error| error.message)?;
     Ok((statement, below))
 }
 

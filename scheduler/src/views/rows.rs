@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
-use lakeward_policy::view::Rights;
+use lakeward_policy::PolicySnapshot;
 
 use super::compile::{CompiledView, CompiledViews, Shape};
 
@@ -15,7 +15,11 @@ fn text<T: AsRef<str>>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {
 }
 
 /// One row for each view.
-pub(crate) fn listed(views: &CompiledViews, schema: &SchemaRef) -> Result<RecordBatch> {
+pub(crate) fn listed(
+    views: &CompiledViews,
+    policies: &PolicySnapshot,
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
     let all: Vec<&CompiledView> = views.iter().collect();
     let definition = |view: &&CompiledView| view.parsed.definition.clone();
     let arrays = vec![
@@ -24,7 +28,10 @@ pub(crate) fn listed(views: &CompiledViews, schema: &SchemaRef) -> Result<Record
         text(all.iter().map(|view| Some(view.rights().word()))),
         text(all.iter().map(|view| Some(if view.shape.is_ok() { "available" } else { "unavailable" }))),
         text(all.iter().map(|view| view.shape.as_ref().err().map(|broken| broken.reason.as_str()))),
-        text(all.iter().map(|view| view.shape.as_ref().ok().map(|shape| shape.securable.tags.join(", ")))),
+        text(
+            all.iter()
+                .map(|view| Some(policies.tagged(&view.shape.as_ref().ok()?.securable).tags.join(", "))),
+        ),
         text(all.iter().map(|view| Some(definition(view).query))),
     ];
     Ok(RecordBatch::try_new(Arc::clone(schema), arrays)?)
@@ -43,11 +50,15 @@ struct ColumnRow {
 }
 
 /// One row for each column of a view and each column that it derives from.
-pub(crate) fn listed_columns(views: &CompiledViews, schema: &SchemaRef) -> Result<RecordBatch> {
+pub(crate) fn listed_columns(
+    views: &CompiledViews,
+    policies: &PolicySnapshot,
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
     let rows: Vec<ColumnRow> = views
         .iter()
         .filter_map(|view| Some((view, view.shape.as_ref().ok()?)))
-        .flat_map(|(view, shape)| columns(view, shape))
+        .flat_map(|(view, shape)| columns(view, shape, policies))
         .collect();
     let arrays = vec![
         text(rows.iter().map(|row| Some(&row.schema))),
@@ -61,40 +72,41 @@ pub(crate) fn listed_columns(views: &CompiledViews, schema: &SchemaRef) -> Resul
     Ok(RecordBatch::try_new(Arc::clone(schema), arrays)?)
 }
 
-/// Columns of a view with the tags that flow to them and that the file takes away.
-pub(super) fn declassified(view: &CompiledView, shape: &Shape) -> Vec<(String, Vec<String>)> {
-    let said = &view.parsed.definition.columns;
-    let names = shape.securable.columns.iter().flat_map(|schema| schema.fields());
-    names
-        .zip(&shape.flowing)
-        .filter(|_| view.rights() == Rights::Owner)
-        .filter_map(|(field, flowing)| {
-            let tags = said.get(field.name())?.tags.as_ref()?;
-            let gone: Vec<String> = flowing.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
-            (!gone.is_empty()).then(|| (field.name().clone(), gone))
-        })
-        .collect()
+/// Columns of a view with the tags that flow to them, from the catalog or by the policy files, and that the file
+/// of views takes away.
+pub(super) fn declassified(shape: &Shape, policies: &PolicySnapshot) -> BTreeMap<String, Vec<String>> {
+    let kept = policies.tagged(&shape.securable);
+    let flowing = policies.tagged(&shape.undeclassified);
+    let gone = flowing.column_tags.iter().map(|(column, tags)| {
+        let gone = tags.iter().filter(|tag| !kept.column_has_tag(column, tag));
+        (column.clone(), gone.cloned().collect::<Vec<_>>())
+    });
+    gone.filter(|(_, tags)| !tags.is_empty()).collect()
 }
 
-fn columns(view: &CompiledView, shape: &Shape) -> Vec<ColumnRow> {
+fn columns(view: &CompiledView, shape: &Shape, policies: &PolicySnapshot) -> Vec<ColumnRow> {
     let definition = &view.parsed.definition;
     let names = shape.securable.columns.iter().flat_map(|schema| schema.fields());
-    let declassified: BTreeMap<String, Vec<String>> = declassified(view, shape).into_iter().collect();
+    let declassified = declassified(shape, policies);
+    let tagged = policies.tagged(&shape.securable);
     let mut rows = Vec::new();
     for (field, sources) in names.zip(&shape.sources) {
-        let tags: BTreeSet<String> =
-            shape.securable.column_tags.get(field.name()).into_iter().flatten().cloned().collect();
+        let tags: BTreeSet<&str> =
+            tagged.column_tags.get(field.name()).into_iter().flatten().map(String::as_str).collect();
         let gone = declassified.get(field.name()).map(|tags| tags.join(", "));
         let from: Vec<Option<(String, String)>> = match sources.is_empty() {
             true => vec![None],
-            false => sources.iter().map(|from| Some((from.table.clone(), from.column.clone()))).collect(),
+            false => sources
+                .iter()
+                .map(|from| Some((format!("{}.{}", from.schema, from.table), from.column.clone())))
+                .collect(),
         };
         rows.extend(from.into_iter().map(|source| ColumnRow {
             schema: definition.schema.clone(),
             view: definition.name.clone(),
             column: field.name().clone(),
             source,
-            tags: tags.iter().cloned().collect::<Vec<_>>().join(", "),
+            tags: tags.iter().copied().collect::<Vec<_>>().join(", "),
             declassified: gone.clone(),
         }));
     }

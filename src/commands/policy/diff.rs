@@ -13,12 +13,12 @@ use super::lake::PolicyLake;
 /// What changes for whom, and whether nothing does.
 pub(super) async fn between(config: &Path, old: &Path, new: &Path) -> anyhow::Result<(String, bool)> {
     let lake = PolicyLake::open(config).await?;
-    let before = lake.policies_of(files(&lake, old)?).await?;
-    let after = lake.policies_of(files(&lake, new)?).await?;
+    let (before, _) = lake.policies_of(files(&lake, old)?).await?;
+    let (after, _) = lake.policies_of(files(&lake, new)?).await?;
     let mut text = String::new();
     for person in lake.people(&[])? {
         let (user, person) = (person.user.clone(), Arc::new(person));
-        let (was, is) = (before.resolve(&person).await?, after.resolve(&person).await?);
+        let (was, is) = (before.resolve(&person), after.resolve(&person));
         for table in &lake.tables {
             let (was, is) = (was.explain(table), is.explain(table));
             let changes = changes(&was, &is);
@@ -38,7 +38,7 @@ pub(super) async fn between(config: &Path, old: &Path, new: &Path) -> anyhow::Re
 }
 
 /// The policy files that a path stands for.
-fn files(lake: &PolicyLake, path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn files(lake: &PolicyLake, path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
     }
@@ -55,7 +55,8 @@ fn files(lake: &PolicyLake, path: &Path) -> anyhow::Result<Vec<PathBuf>> {
         .collect()
 }
 
-fn changes(was: &Explanation, is: &Explanation) -> Vec<String> {
+/// What `is` has that `was` has not, and the other way round: `+` where more is seen, `-` where less.
+pub(super) fn changes(was: &Explanation, is: &Explanation) -> Vec<String> {
     let mut changes = Vec::new();
     if was.right != is.right {
         let sign = if is.right > was.right { '+' } else { '-' };

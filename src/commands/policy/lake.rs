@@ -33,12 +33,12 @@ impl PolicyLake {
         Ok(Self { config, catalog, tables, users, policies: Arc::new(policies), views: Arc::new(views) })
     }
 
-    /// The policies of other files, for the same tables.
-    pub(super) async fn policies_of(&self, files: Vec<PathBuf>) -> anyhow::Result<PolicyEngine> {
+    /// The policies of other files, for the same tables and views.
+    pub(super) async fn policies_of(&self, files: Vec<PathBuf>) -> anyhow::Result<(PolicyEngine, Views)> {
         let first = files.first().cloned().unwrap_or_default();
         let (known, views) = (Arc::clone(&self.catalog), self.views.file().map(Path::to_path_buf));
         let load = move || coordinator::load_policies_and_views(files, views, &known);
-        Ok(parts::blocking(&first, load).await?.0)
+        Ok(parts::blocking(&first, load).await?)
     }
 
     /// Every user who could log in now, in the order of the users file; or those that are named.
@@ -54,11 +54,11 @@ impl PolicyLake {
         self.users.principal(user).with_context(|| format!("user {user}"))
     }
 
-    pub(super) async fn resolved(&self, user: &str) -> anyhow::Result<Arc<Resolved>> {
-        self.resolve(self.principal(user)?).await
+    pub(super) fn resolved(&self, user: &str) -> anyhow::Result<Arc<Resolved>> {
+        Ok(self.resolve(self.principal(user)?))
     }
 
-    pub(super) async fn resolve(&self, principal: Principal) -> anyhow::Result<Arc<Resolved>> {
-        self.policies.resolve(&Arc::new(principal)).await.context("the policies cannot be applied")
+    pub(super) fn resolve(&self, principal: Principal) -> Arc<Resolved> {
+        self.policies.resolve(&Arc::new(principal))
     }
 }

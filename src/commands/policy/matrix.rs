@@ -7,14 +7,14 @@ use lakeward_policy::{Explanation, Right};
 use super::lake::PolicyLake;
 
 /// The matrix as text.
-pub(super) async fn of(lake: &PolicyLake, users: &[String]) -> anyhow::Result<Table> {
+pub(super) fn of(lake: &PolicyLake, users: &[String]) -> anyhow::Result<Table> {
     let mut matrix = Table::new();
     matrix.load_preset(NOTHING);
     let mut header = vec!["table".to_owned()];
     let mut columns = Vec::new();
     for person in lake.people(users)? {
         header.push(person.user.clone());
-        let resolved = lake.resolve(person).await?;
+        let resolved = lake.resolve(person);
         columns.push(lake.tables.iter().map(|table| cell(&resolved.explain(table))).collect::<Vec<_>>());
     }
     matrix.set_header(header);

@@ -2,6 +2,7 @@
 
 mod cases;
 mod diff;
+mod dry_run;
 mod lake;
 mod matrix;
 
@@ -10,6 +11,8 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Subcommand;
+use lakeward_policy::POLICY_SCHEMA;
+use lakeward_policy::document::Diagnostics;
 
 use self::lake::PolicyLake;
 use crate::config::{Config, DEFAULT_FILE};
@@ -36,9 +39,23 @@ enum Action {
         lakeward policy check\n  \
         lakeward policy check --config /etc/lakeward/lakeward.yaml\n\n\
         Each problem is one line: file:line:column: what is wrong. Exit code 2 if there is any.\n\
+        What looks like a mistake and is none for sure is a line too, `warning: file:line:column: …`, and no\n\
+        problem unless --strict says so: rules that never apply, and tables that filters by tenant leave out.\n\n\
         Run it before merging a change to a policy file; the running service keeps the last good\n\
         policies when a file is wrong.")]
-    Check(From),
+    Check {
+        /// Warnings are problems
+        #[arg(long)]
+        strict: bool,
+        #[command(flatten)]
+        from: From,
+    },
+    /// Print the JSON schema of policy files, for editors
+    #[command(after_help = "Example:\n  \
+        lakeward policy schema > policies.schema.json\n\n\
+        It says which keys and words there are. Names of tables, columns and roles, and conditions, are\n\
+        checked by `lakeward policy check`.")]
+    Schema,
     /// Why somebody sees of a table what they see: rules, in order, and the table as a query
     #[command(after_help = "Examples:\n  \
         lakeward policy explain --user alice --table silver.patients\n  \
@@ -86,6 +103,27 @@ enum Action {
         #[command(flatten)]
         from: From,
     },
+    /// What a draft would change for statements that people ran
+    #[command(after_help = "Examples:\n  \
+        lakeward policy dry-run --draft policies.new.yaml --statements audit\n  \
+        lakeward policy dry-run --draft branch/policies/ --statements recorded.yaml\n\n\
+        A file of statements:\n\n  \
+        version: 1\n  \
+        statements:\n    \
+        - { user: alice, query: SELECT count(*) FROM silver.patients }\n\n\
+        `audit` takes them from the audit trail, each once for each who ran it. Every statement is planned\n\
+        under the policies as they are and under the draft, and not run: what would be denied or allowed,\n\
+        and which row filters and masks would be others. Exit code 1 if any would.")]
+    DryRun {
+        /// A policy file, or a folder that has all files of `policy.files` under their own names
+        #[arg(long, value_name = "FILE_OR_DIR")]
+        draft: PathBuf,
+        /// A file of statements, or `audit`
+        #[arg(long, value_name = "FILE|audit")]
+        statements: PathBuf,
+        #[command(flatten)]
+        from: From,
+    },
     /// Run cases: what somebody must see, and must not
     #[command(after_help = "A file of cases:\n\n  \
         version: 1\n  \
@@ -114,16 +152,25 @@ enum Action {
 /// Runs the command.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
-        Action::Check(from) => {
-            println!("{}", inspect::policies(&Config::load(&from.config)?).await?);
+        Action::Check { strict, from } => {
+            let report = inspect::policies(&Config::load(&from.config)?).await?;
+            if strict && !report.warnings.is_empty() {
+                return Err(Diagnostics(report.warnings).into());
+            }
+            report.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            println!("{}", report.summary);
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Schema => {
+            print!("{POLICY_SCHEMA}");
             Ok(ExitCode::SUCCESS)
         }
         Action::Explain { user, table, from } => {
-            explain(&PolicyLake::open(&from.config).await?, &user, table.as_deref()).await
+            explain(&PolicyLake::open(&from.config).await?, &user, table.as_deref())
         }
         Action::Matrix { users, from } => {
             let lake = PolicyLake::open(&from.config).await?;
-            println!("{}", matrix::of(&lake, &users).await?);
+            println!("{}", matrix::of(&lake, &users)?);
             Ok(ExitCode::SUCCESS)
         }
         Action::Diff { old, new, from } => {
@@ -131,12 +178,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             println!("{text}");
             Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Action::DryRun { draft, statements, from } => dry_run::run(&from.config, &draft, &statements).await,
         Action::Test { files, from } => cases::run(&from.config, &files).await,
     }
 }
 
-async fn explain(lake: &PolicyLake, user: &str, table: Option<&str>) -> anyhow::Result<ExitCode> {
-    let resolved = lake.resolved(user).await?;
+fn explain(lake: &PolicyLake, user: &str, table: Option<&str>) -> anyhow::Result<ExitCode> {
+    let resolved = lake.resolved(user)?;
     let wanted: Vec<_> =
         lake.tables.iter().filter(|known| table.is_none_or(|table| known.full_name() == table)).collect();
     if wanted.is_empty() {

@@ -243,6 +243,7 @@ async fn accounts_and_policies_fit_the_lake() {
                 .map(|field| (field.name().clone(), table.column_tags(field.name()).to_vec()))
                 .collect(),
             columns: Some(table.schema()),
+            origins: None,
         })
         .collect();
     let policies = match PolicySnapshot::load(&[lake.join("policies.yaml")], &securables, 1) {
@@ -251,11 +252,10 @@ async fn accounts_and_policies_fit_the_lake() {
     };
     let mut visible = BTreeMap::new();
     for person in PEOPLE {
-        let resolved =
-            policies.resolve(&Arc::new(users.get(person.user).unwrap().principal())).await.unwrap();
+        let resolved = policies.resolve(&Arc::new(users.get(person.user).unwrap().principal()));
         let schemas: BTreeSet<&str> = securables
             .iter()
-            .filter(|table| resolved.may_see(&table.schema, &table.table))
+            .filter(|table| resolved.may_see(table))
             .map(|table| table.schema.as_str())
             .collect();
         visible.insert(person.user, schemas.into_iter().collect::<Vec<_>>());

@@ -18,6 +18,9 @@ use crate::tables::Table;
 pub enum Layout {
     /// Data files alone.
     Plain,
+    /// The same, found by listing the folder: no log is read for a scan.
+    #[cfg(feature = "mutations")]
+    Listed,
     /// Some hidden rows are deleted by vectors, and so are rows that would be shown; some tables are partitioned.
     Vectors,
 }
@@ -140,9 +143,9 @@ fn partitioned(file: File, column: usize) -> Vec<File> {
 
 fn protocol(layout: Layout) -> Value {
     match layout {
-        Layout::Plain => json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}),
         Layout::Vectors => json!({"protocol": {"minReaderVersion": 3, "minWriterVersion": 7,
             "readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}}),
+        _ => json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}),
     }
 }
 

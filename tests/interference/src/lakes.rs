@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::delta::{self, Layout};
 use crate::masks::KEY;
-use crate::tables::{self, Variant};
+use crate::tables::{self, Table, Variant};
 
 /// One of the three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub enum Filter {
 const GOVERNED: &str = include_str!("../policies/governed.yaml");
 const COPY: &str = include_str!("../policies/copy.yaml");
 const VIEWS: &str = include_str!("../policies/views.yaml");
+/// None.
+pub const NO_VIEWS: &str = "version: 1\nviews: []\n";
+
 const COPY_VIEWS: &str = include_str!("../policies/copy-views.yaml");
 
 /// Text of the policies.
@@ -49,21 +52,41 @@ pub fn policies(which: Which, filter: Filter) -> String {
     }
 }
 
-/// Writes a lake below `directory`: tables in `lake/`, policies and their key beside it.
-pub fn write(directory: &Path, which: Which, layout: Layout, filter: Filter) -> Result<()> {
-    use std::io::Write as _;
-    let lake = directory.join("lake");
-    let variant = if which == Which::B { Variant::B } else { Variant::A };
-    for table in tables::all(variant) {
-        match which {
-            Which::Copy if table.shown.is_empty() => {}
-            Which::Copy => delta::write(&lake, &table.copy(), Layout::Plain)?,
-            Which::A | Which::B => delta::write(&lake, &table, layout)?,
+/// A lake before it is written.
+pub struct Lake {
+    /// Text of its policies.
+    pub policies: String,
+    /// Its tables.
+    pub tables: Vec<Table>,
+    /// Text of its views.
+    pub views: &'static str,
+    /// How these lie in their files.
+    pub layout: Layout,
+}
+
+/// One of the three.
+#[must_use]
+pub fn lake(which: Which, layout: Layout, filter: Filter) -> Lake {
+    let policies = policies(which, filter);
+    let tables = tables::all(if which == Which::B { Variant::B } else { Variant::A });
+    match which {
+        Which::A | Which::B => Lake { policies, tables, views: VIEWS, layout },
+        Which::Copy => {
+            let shown = tables.iter().filter(|table| !table.shown.is_empty());
+            let tables = shown.map(Table::copy).collect();
+            Lake { policies, tables, views: COPY_VIEWS, layout: Layout::Plain }
         }
     }
-    fs::write(directory.join("policies.yaml"), policies(which, filter))?;
-    let views = if which == Which::Copy { COPY_VIEWS } else { VIEWS };
-    fs::write(directory.join("views.yaml"), views)?;
+}
+
+/// Writes a lake below `directory`: tables in `lake/`, policies and their key beside it.
+pub fn write(directory: &Path, lake: &Lake) -> Result<()> {
+    use std::io::Write as _;
+    for table in &lake.tables {
+        delta::write(&directory.join("lake"), table, lake.layout)?;
+    }
+    fs::write(directory.join("policies.yaml"), &lake.policies)?;
+    fs::write(directory.join("views.yaml"), lake.views)?;
     let mut key =
         fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(directory.join("mask.key"))?;
     key.write_all(KEY)?;

@@ -6,12 +6,17 @@
 
 pub mod cases;
 pub mod cells;
+pub mod counts;
 pub mod delta;
 pub mod doors;
+pub mod generated;
 pub mod lakes;
+#[cfg(feature = "mutations")]
+mod listed;
 pub mod masks;
 pub mod matrix;
 pub mod observe;
+pub mod peer;
 pub mod play;
 pub mod service;
 pub mod tables;

@@ -24,18 +24,19 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::delta::Layout;
-use crate::lakes::{self, Filter, Which};
+use crate::lakes::{self, Filter, Lake, Which};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "open sesame";
 
 /// Who there is: name, tenant, roles, clinic.
-const PEOPLE: [(&str, &str, &str, &str); 5] = [
+const PEOPLE: [(&str, &str, &str, &str); 6] = [
     ("alice", "a", "analyst", "north"),
     ("bob", "b", "analyst", "north"),
     ("dora", "a", "clerk", "north"),
     ("norman", "a", "nobody", "north"),
     ("oscar", "a", "operator", "north"),
+    ("stella", "a", "steward", "north"),
 ];
 
 /// How a service plans and reads.
@@ -67,9 +68,16 @@ impl Drop for Service {
 impl Service {
     /// Writes the lake and starts the service.
     pub async fn start(which: Which, layout: Layout, filter: Filter, tuning: Tuning) -> Result<Self> {
+        Self::over(lakes::lake(which, layout, filter), tuning).await
+    }
+
+    /// Starts the service over another lake.
+    pub async fn over(lake: Lake, tuning: Tuning) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let root = directory.path().to_owned();
-        tokio::task::spawn_blocking(move || lakes::write(&root, which, layout, filter)).await??;
+        #[cfg(feature = "mutations")]
+        crate::listed::prepare(directory.path(), lake.layout)?;
+        let (root, policies) = (directory.path().to_owned(), lake.policies.clone());
+        tokio::task::spawn_blocking(move || lakes::write(&root, &lake)).await??;
         let catalog = open_catalog(directory.path()).await?;
         let users = write_users(directory.path())?;
         let (root, known) = (directory.path().to_owned(), Arc::clone(&catalog));
@@ -83,7 +91,6 @@ impl Service {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         tokio::spawn(async move { server.serve(listener, stopped).await });
-        let policies = lakes::policies(which, filter);
         Ok(Self { coordinator, identity, address, policies, directory, stop })
     }
 

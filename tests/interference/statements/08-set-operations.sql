@@ -36,3 +36,12 @@ SELECT count(*), max(v) FROM (SELECT score AS v FROM silver.patients UNION ALL S
 -- name: union-with-predicate-pushed
 SELECT id FROM (SELECT id, score + 10 AS score FROM silver.patients UNION ALL SELECT id, quantity FROM silver.claims) u
 WHERE 10 / (score - 3) > 0 AND id < 30 ORDER BY 1 LIMIT 10;
+
+-- name: except-all-is-refused
+-- The engine would leave out a row however often the other side has it.
+-- expect: code 0A000
+SELECT patient_id FROM silver.encounters EXCEPT ALL SELECT id FROM silver.patients;
+
+-- name: intersect-all-is-refused
+-- expect: code 0A000
+SELECT patient_id FROM silver.encounters INTERSECT ALL SELECT id FROM silver.patients;

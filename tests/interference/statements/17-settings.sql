@@ -87,8 +87,28 @@ SELECT count(*) FROM silver.patients;
 ALTER ROLE alice SET role = 'operator';
 
 -- name: grant-to-myself
--- expect: code 0A000
+-- expect: code 42501
 GRANT SELECT ON silver.staff TO alice;
+
+-- name: grant-on-what-there-is-not
+-- expect: code 42501
+GRANT SELECT ON silver.nothing TO alice;
+
+-- name: drop-the-row-policy
+-- expect: code 42501
+DROP ROW POLICY own_tenant;
+
+-- name: drop-no-row-policy
+-- expect: code 42501
+DROP ROW POLICY IF EXISTS nothing;
+
+-- name: show-policies
+-- expect: code 42501
+SHOW POLICIES ON silver.patients;
+
+-- name: explain-policy
+-- expect: code 42501
+EXPLAIN POLICY FOR USER oscar ON silver.patients;
 
 -- name: create-role
 -- expect: code 0A000

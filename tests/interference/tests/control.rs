@@ -62,7 +62,7 @@ fn cases() -> Vec<Case> {
 /// Plain views over the files of one lake.
 async fn views(which: Which) -> (tempfile::TempDir, SessionContext) {
     let directory = tempfile::tempdir().unwrap();
-    lakes::write(directory.path(), which, Layout::Plain, Filter::Cheap).unwrap();
+    lakes::write(directory.path(), &lakes::lake(which, Layout::Plain, Filter::Cheap)).unwrap();
     let mut config = SessionConfig::new().with_target_partitions(8).with_batch_size(128);
     config.options_mut().sql_parser.dialect = Dialect::PostgreSQL;
     config.options_mut().sql_parser.parse_float_as_decimal = true;

@@ -5,8 +5,10 @@
 use std::path::Path;
 
 use lakeward_interference::cases::read_all;
+use lakeward_interference::generated::trial::{Budget, Shrinking, Tally, search};
 use lakeward_interference::matrix::{Trio, find};
 use lakeward_policy::mutation::{Mutation, activate};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tokio::sync::Mutex;
 
 /// The switches are those of the whole process.
@@ -71,6 +73,32 @@ mutations! {
     without_statement_list: [StatementListOff] => ["tablesample-system", "tablesample-bernoulli"];
     with_open_views: [ViewOpen] => ["division-by-a-hidden-value-in-a-view", "cast-of-hidden-remarks-in-a-view"];
     with_old_policies: [EpochUnchecked] => ["prepared-then-denied", "denied-while-connected"];
+}
+
+/// What is drawn at random notices, too, within the budget that it has without damage.
+#[test]
+fn what_is_drawn_notices() {
+    let _alone = ALONE.blocking_lock();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let shrinking = Shrinking { statements: 0, policies: 0 };
+    let budget = Budget { scenarios: 12, statements: 30, shrinking };
+    for mutations in [
+        &[Mutation::BarrierOff, Mutation::VerifierOff][..],
+        &[Mutation::PushEverything, Mutation::VerifierOff],
+        &[Mutation::MaskDropped, Mutation::VerifierOff],
+        &[Mutation::RowFilterDropped, Mutation::VerifierOff],
+        &[Mutation::ExactCounts],
+        &[Mutation::ForbiddenTold],
+    ] {
+        let config = Config { rng_seed: RngSeed::Fixed(20), failure_persistence: None, ..Config::default() };
+        let mut tally = Tally::default();
+        let found =
+            search(&mut TestRunner::new(config), &runtime, budget, &mut tally, || activate(mutations));
+        activate(&[]);
+        let told = found.unwrap().map(|finding| finding.statement.sql).unwrap_or_default();
+        assert!(!told.is_empty(), "{mutations:?} goes unnoticed by what is drawn: {tally}");
+        println!("{mutations:?} after {} statements: {told}", tally.statements);
+    }
 }
 
 /// What is not as decided is refused on both lakes alike: nothing of what is hidden shows.

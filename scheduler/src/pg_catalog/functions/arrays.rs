@@ -338,11 +338,14 @@ impl ArrayFunction {
                 types::REGCLASS => self.environment.as_ref().and_then(|env| names::class_name(env, oid)),
                 types::REGNAMESPACE => {
                     let environment = self.environment.as_ref()?;
-                    environment.directory.namespace(oid).map(|namespace| names::quote_ident(&namespace.name))
+                    environment
+                        .directory()
+                        .namespace(oid)
+                        .map(|namespace| names::quote_ident(&namespace.name))
                 }
                 types::REGROLE => {
                     let environment = self.environment.as_ref()?;
-                    environment.directory.role(oid).map(|role| names::quote_ident(&role.name))
+                    environment.directory().role(oid).map(|role| names::quote_ident(&role.name))
                 }
                 types::REGPROC => names::function_name(oid),
                 _ => None,

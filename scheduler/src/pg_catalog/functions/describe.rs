@@ -21,19 +21,19 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         let class = catalogue.is_none_or(|name| name == "pg_class");
         let schema = catalogue.is_none_or(|name| name == "pg_namespace");
         let relation = env
-            .directory
+            .directory()
             .relation(object)
             .filter(|_| class)
             .and_then(|relation| relation.description.clone());
         let namespace = env
-            .directory
+            .directory()
             .namespace(object)
             .filter(|_| schema)
             .and_then(|namespace| namespace.description.clone());
         Ok(relation.or(namespace).into())
     }),
     strict("col_description", &[Kind::Number, Kind::Number], 2, types::TEXT, |env, args| {
-        let relation = oid(args.first()).and_then(|oid| env.directory.relation(oid));
+        let relation = oid(args.first()).and_then(|oid| env.directory().relation(oid));
         let index = number(args.get(1)).and_then(|number| usize::try_from(number - 1).ok());
         let attribute = relation.zip(index).and_then(|(relation, index)| relation.attributes.get(index));
         Ok(attribute.and_then(|attribute| attribute.description.clone()).into())
@@ -42,7 +42,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     strict("pg_get_userbyid", NUMBER, 1, types::NAME, |env, args| {
         let Some(oid) = oid(args.first()) else { return Ok(Cell::Null) };
         Ok(env
-            .directory
+            .directory()
             .role(oid)
             .map_or_else(|| format!("unknown (OID={oid})"), |role| role.name.clone())
             .into())
@@ -61,7 +61,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     strict("pg_get_serial_sequence", &[Kind::Text, Kind::Text], 2, types::TEXT, absent),
     // What a view is made of is the business of who may change views; its columns are all a reader learns.
     strict("pg_get_viewdef", OBJECT_BOOL, 1, types::TEXT, |env, args| {
-        let relation = oid(args.first()).and_then(|oid| env.directory.relation(oid));
+        let relation = oid(args.first()).and_then(|oid| env.directory().relation(oid));
         Ok(relation.and_then(|relation| relation.definition.clone()).into())
     }),
     strict("pg_get_functiondef", NUMBER, 1, types::TEXT, absent),
@@ -91,14 +91,14 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     strict("pg_relation_filepath", &[Kind::Object], 1, types::TEXT, absent),
     strict("pg_stat_get_numscans", NUMBER, 1, types::INT8, absent),
     strict("pg_relation_is_publishable", &[Kind::Object], 1, types::BOOL, |env, args| {
-        Ok(oid(args.first()).and_then(|oid| env.directory.relation(oid)).map(|_| false).into())
+        Ok(oid(args.first()).and_then(|oid| env.directory().relation(oid)).map(|_| false).into())
     }),
     strict("pg_relation_is_updatable", &[Kind::Object, Kind::Bool], 2, types::INT4, |_, _| Ok(Cell::Int(0))),
     strict("pg_column_is_updatable", &[Kind::Object, Kind::Number, Kind::Bool], 3, types::BOOL, |_, _| {
         Ok(false.into())
     }),
     strict("pg_describe_object", &[Kind::Number, Kind::Number, Kind::Number], 3, types::TEXT, |env, args| {
-        let relation = oid(args.get(1)).and_then(|oid| env.directory.relation(oid));
+        let relation = oid(args.get(1)).and_then(|oid| env.directory().relation(oid));
         let class = oid(args.first()) == Some(PG_CLASS);
         Ok(relation
             .filter(|_| class)

@@ -21,18 +21,23 @@ use datafusion::logical_expr::{
 use super::cells::{self, Cell};
 use super::directory::Directory;
 use super::types::{arrow_type, pg_field};
-use super::{SettingsReader, VisibleCatalog};
+use super::{LazyCatalog, SettingsReader};
 
 pub(in crate::pg_catalog) use arrays::{Comparison, Operation, internal, parse_literal};
 pub(in crate::pg_catalog) use text::like_pattern;
 
 /// What a function answers from.
 pub(super) struct Environment {
-    pub(super) directory: Arc<Directory>,
+    view: Arc<LazyCatalog>,
     settings: SettingsReader,
 }
 
 impl Environment {
+    /// What the user may know of, by oid and by name.
+    pub(super) fn directory(&self) -> &Directory {
+        self.view.directory()
+    }
+
     pub(super) fn setting(&self, name: &str) -> Option<String> {
         (self.settings)(name)
     }
@@ -108,8 +113,8 @@ pub(super) const fn variadic(
 }
 
 /// All functions for one session.
-pub(super) fn functions(view: &VisibleCatalog, settings: SettingsReader) -> Vec<ScalarUDF> {
-    let environment = Arc::new(Environment { directory: Arc::clone(view.directory()), settings });
+pub(super) fn functions(view: &Arc<LazyCatalog>, settings: SettingsReader) -> Vec<ScalarUDF> {
+    let environment = Arc::new(Environment { view: Arc::clone(view), settings });
     let definitions = [
         names::DEFINITIONS,
         describe::DEFINITIONS,
@@ -133,9 +138,8 @@ pub(super) fn functions(view: &VisibleCatalog, settings: SettingsReader) -> Vec<
 }
 
 /// Those that answer the same whoever asks.
-pub(super) fn plain_functions(view: &VisibleCatalog) -> Vec<ScalarUDF> {
-    let environment =
-        Arc::new(Environment { directory: Arc::clone(view.directory()), settings: Arc::new(|_| None) });
+pub(super) fn plain_functions(view: &Arc<LazyCatalog>) -> Vec<ScalarUDF> {
+    let environment = Arc::new(Environment { view: Arc::clone(view), settings: Arc::new(|_| None) });
     let of_text = text::DEFINITIONS.iter().map(|definition| {
         ScalarUDF::from(CatalogFunction {
             definition,

@@ -3,7 +3,7 @@
 use datafusion::common::Result;
 
 use super::super::cells::Cell;
-use super::super::directory::{Directory, Relation};
+use super::super::directory::Relation;
 use super::super::error::RewriteError;
 use super::super::relations::PG_CATALOG;
 use super::super::rows::{function_rows, proc_oid};
@@ -32,10 +32,10 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     strict("__regtype_out", OBJECT, 1, types::TEXT, |_, args| reg_out(args, type_name)),
     strict("__regproc_out", OBJECT, 1, types::TEXT, |_, args| reg_out(args, function_name)),
     strict("__regnamespace_out", OBJECT, 1, types::TEXT, |env, args| {
-        reg_out(args, |oid| env.directory.namespace(oid).map(|namespace| quote_ident(&namespace.name)))
+        reg_out(args, |oid| env.directory().namespace(oid).map(|namespace| quote_ident(&namespace.name)))
     }),
     strict("__regrole_out", OBJECT, 1, types::TEXT, |env, args| {
-        reg_out(args, |oid| env.directory.role(oid).map(|role| quote_ident(&role.name)))
+        reg_out(args, |oid| env.directory().role(oid).map(|role| quote_ident(&role.name)))
     }),
     strict("__oid", OBJECT, 1, types::OID, |_, args| to_oid(args)),
     strict("to_regclass", TEXT, 1, types::REGCLASS, |env, args| {
@@ -54,7 +54,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         Ok(role(env, text(args.first()).unwrap_or_default())?.into())
     }),
     strict("pg_table_is_visible", NUMBER, 1, types::BOOL, |env, args| {
-        let relation = oid(args.first()).and_then(|oid| env.directory.relation(oid));
+        let relation = oid(args.first()).and_then(|oid| env.directory().relation(oid));
         Ok(relation.map(|relation| is_visible(env, relation)).into())
     }),
     strict("pg_type_is_visible", NUMBER, 1, types::BOOL, |_, args| {
@@ -278,8 +278,8 @@ pub(super) fn search_path(env: &Environment, implicit: bool) -> Vec<String> {
             Some(quoted) => quoted.replace("\"\"", "\""),
             None => item.trim_matches('\'').to_lowercase(),
         };
-        let name = if name == "$user" { env.directory.user.clone() } else { name };
-        if env.directory.namespace_named(&name).is_some() && !schemas.contains(&name) {
+        let name = if name == "$user" { env.directory().user.clone() } else { name };
+        if env.directory().namespace_named(&name).is_some() && !schemas.contains(&name) {
             schemas.push(name);
         }
     }
@@ -292,12 +292,12 @@ pub(super) fn search_path(env: &Environment, implicit: bool) -> Vec<String> {
 fn is_visible(env: &Environment, relation: &Relation) -> bool {
     search_path(env, true)
         .iter()
-        .find_map(|schema| env.directory.relation_named(schema, &relation.name))
+        .find_map(|schema| env.directory().relation_named(schema, &relation.name))
         .is_some_and(|found| found.oid == relation.oid)
 }
 
 fn class(env: &Environment, name: &str) -> Result<Option<u32>> {
-    let directory: &Directory = &env.directory;
+    let directory = env.directory();
     let parts = parts(name)?;
     let found = match parts.as_slice() {
         [name] => search_path(env, true).iter().find_map(|schema| directory.relation_named(schema, name)),
@@ -319,14 +319,14 @@ fn function(name: &str) -> Option<u32> {
 
 fn namespace(env: &Environment, name: &str) -> Result<Option<u32>> {
     Ok(match parts(name)?.as_slice() {
-        [name] => env.directory.namespace_named(name).map(|namespace| namespace.oid),
+        [name] => env.directory().namespace_named(name).map(|namespace| namespace.oid),
         _ => None,
     })
 }
 
 fn role(env: &Environment, name: &str) -> Result<Option<u32>> {
     Ok(match parts(name)?.as_slice() {
-        [name] => env.directory.role_named(name).map(|role| role.oid),
+        [name] => env.directory().role_named(name).map(|role| role.oid),
         _ => None,
     })
 }
@@ -387,7 +387,7 @@ fn to_oid(args: &[Cell]) -> Result<Cell> {
 
 /// A relation's name, qualified where the search path does not lead to it.
 pub(super) fn class_name(env: &Environment, oid: u32) -> Option<String> {
-    let relation = env.directory.relation(oid)?;
+    let relation = env.directory().relation(oid)?;
     let name = quote_ident(&relation.name);
     Some(if is_visible(env, relation) { name } else { format!("{}.{name}", quote_ident(&relation.schema)) })
 }

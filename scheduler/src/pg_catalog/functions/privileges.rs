@@ -26,8 +26,8 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     strict("has_schema_privilege", TWO_OR_THREE, 2, types::BOOL, |env, args| {
         let (object, privilege) = split(env, args)?;
         let found = match object {
-            Cell::Text(name) => env.directory.namespace_named(name).is_some(),
-            other => oid(Some(other)).is_some_and(|oid| env.directory.namespace(oid).is_some()),
+            Cell::Text(name) => env.directory().namespace_named(name).is_some(),
+            other => oid(Some(other)).is_some_and(|oid| env.directory().namespace(oid).is_some()),
         };
         match (found, object) {
             (true, _) => Ok(any_of(privilege, &["USAGE"]).into()),
@@ -38,11 +38,11 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     strict("has_database_privilege", TWO_OR_THREE, 2, types::BOOL, |env, args| {
         let (object, privilege) = split(env, args)?;
         match object {
-            Cell::Text(name) if *name != env.directory.database => {
+            Cell::Text(name) if *name != env.directory().database => {
                 missing(SqlState::UndefinedObject, "database", name)
             }
             Cell::Text(_) => Ok(any_of(privilege, &["CONNECT"]).into()),
-            other if oid(Some(other)) == Some(env.directory.database_oid) => {
+            other if oid(Some(other)) == Some(env.directory().database_oid) => {
                 Ok(any_of(privilege, &["CONNECT"]).into())
             }
             _ => Ok(Cell::Null),
@@ -64,8 +64,8 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         // Only one's own roles are known here, and one is a member of each but the owner's.
         let (object, _) = split(env, args)?;
         let role = match object {
-            Cell::Text(name) => env.directory.role_named(name),
-            other => oid(Some(other)).and_then(|oid| env.directory.role(oid)),
+            Cell::Text(name) => env.directory().role_named(name),
+            other => oid(Some(other)).and_then(|oid| env.directory().role(oid)),
         };
         match (role, object) {
             (Some(role), _) => Ok((role.is_user || !role.is_owner).into()),
@@ -97,7 +97,7 @@ fn check_role(env: &Environment, role: &Cell) -> Result<()> {
     if let Cell::Text(name) = role
         && name != "public"
         && name.parse::<u32>().is_err()
-        && env.directory.role_named(name).is_none()
+        && env.directory().role_named(name).is_none()
     {
         return Err(
             RewriteError::new(SqlState::UndefinedObject, format!("role \"{name}\" does not exist")).into()
@@ -113,14 +113,14 @@ fn any_of(privileges: &str, held: &[&str]) -> bool {
 
 fn find<'a>(env: &'a Environment, object: &Cell) -> Result<Option<&'a Relation>> {
     let Cell::Text(name) = object else {
-        return Ok(oid(Some(object)).and_then(|oid| env.directory.relation(oid)));
+        return Ok(oid(Some(object)).and_then(|oid| env.directory().relation(oid)));
     };
     let parts: Vec<String> = name.split('.').map(|part| part.trim().trim_matches('"').to_string()).collect();
     let found = match parts.as_slice() {
         [table] => {
-            search_path(env, true).iter().find_map(|schema| env.directory.relation_named(schema, table))
+            search_path(env, true).iter().find_map(|schema| env.directory().relation_named(schema, table))
         }
-        [schema, table] | [_, schema, table] => env.directory.relation_named(schema, table),
+        [schema, table] | [_, schema, table] => env.directory().relation_named(schema, table),
         _ => None,
     };
     match found {

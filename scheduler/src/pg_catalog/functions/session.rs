@@ -12,7 +12,7 @@ use crate::error::SqlState;
 const NONE: &[Kind] = &[];
 
 pub(super) const DEFINITIONS: &[Definition] = &[
-    lenient("version", NONE, 0, types::TEXT, |env, _| Ok(version(&env.directory.server_version).into())),
+    lenient("version", NONE, 0, types::TEXT, |env, _| Ok(version(&env.directory().server_version).into())),
     lenient("current_database", NONE, 0, types::NAME, database),
     lenient("current_catalog", NONE, 0, types::NAME, database),
     lenient("current_user", NONE, 0, types::NAME, user),
@@ -81,11 +81,11 @@ pub(super) const DEFINITIONS: &[Definition] = &[
 ];
 
 fn database(env: &Environment, _: &[Cell]) -> Result<Cell> {
-    Ok(env.directory.database.as_str().into())
+    Ok(env.directory().database.as_str().into())
 }
 
 fn user(env: &Environment, _: &[Cell]) -> Result<Cell> {
-    Ok(env.directory.user.as_str().into())
+    Ok(env.directory().user.as_str().into())
 }
 
 /// As clients parse it: `PostgreSQL` and the number come first.

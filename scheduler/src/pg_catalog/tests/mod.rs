@@ -86,12 +86,12 @@ pub(super) fn sample() -> VisibleCatalog {
 /// A session over the sample, as the coordinator would make one. The first schema of the path is `silver`.
 pub(super) struct Client {
     context: SessionContext,
-    view: Arc<VisibleCatalog>,
+    view: Arc<LazyCatalog>,
 }
 
 impl Client {
     pub(super) fn new() -> Self {
-        let view = Arc::new(sample());
+        let view = Arc::new(LazyCatalog::new(Box::new(sample) as MakeVisible));
         let config = SessionConfig::new()
             .with_default_catalog_and_schema("lakeward", "silver")
             .with_create_default_catalog_and_schema(false)
@@ -126,7 +126,7 @@ impl Client {
         let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, sql)
             .map_err(|error| DataFusionError::Plan(format!("cannot parse: {error}")))?
             .remove(0);
-        rewrite(&mut statement, &self.view).map_err(DataFusionError::from)?;
+        rewrite(&mut statement).map_err(DataFusionError::from)?;
         let state = self.context.state();
         state.statement_to_plan(datafusion::sql::parser::Statement::Statement(Box::new(statement))).await
     }

@@ -3,10 +3,15 @@
 mod inside;
 mod wire;
 
+use std::net::SocketAddr;
+
 use anyhow::{Result, bail};
 
 use crate::observe::Answer;
 use crate::service::Service;
+
+/// The service's database.
+const DATABASE: &str = "lakeward";
 
 /// A way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +50,18 @@ impl Visitor {
     pub async fn enter(service: &Service, door: Door, person: &str) -> Result<Self> {
         Ok(match door {
             Door::Inside => Self::Inside(inside::Inside::enter(service, person).await?),
-            Door::Simple => Self::Wire(Box::new(wire::Wire::enter(service.address, person, false).await?)),
-            Door::Extended => Self::Wire(Box::new(wire::Wire::enter(service.address, person, true).await?)),
+            Door::Simple => Self::wire(service.address, DATABASE, person, false).await?,
+            Door::Extended => Self::wire(service.address, DATABASE, person, true).await?,
         })
+    }
+
+    /// Lets `person` in by the simple protocol of whatever server listens at `address`.
+    pub async fn at(address: SocketAddr, database: &str, person: &str) -> Result<Self> {
+        Self::wire(address, database, person, false).await
+    }
+
+    async fn wire(address: SocketAddr, database: &str, person: &str, extended: bool) -> Result<Self> {
+        Ok(Self::Wire(Box::new(wire::Wire::enter(address, database, person, extended).await?)))
     }
 
     /// Runs a statement.

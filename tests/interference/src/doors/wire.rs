@@ -29,7 +29,12 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub(super) async fn enter(address: SocketAddr, person: &str, extended: bool) -> Result<Self> {
+    pub(super) async fn enter(
+        address: SocketAddr,
+        database: &str,
+        person: &str,
+        extended: bool,
+    ) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let mut wire = Self {
@@ -39,7 +44,7 @@ impl Wire {
             texts: HashMap::new(),
             portals: HashSet::new(),
         };
-        let parameters = [("user", person), ("database", "lakeward"), ("application_name", "suite")];
+        let parameters = [("user", person), ("database", database), ("application_name", "suite")];
         wire.send(|out| frontend::startup_message(parameters, out)).await?;
         let mut scram = ScramSha256::new(PASSWORD.as_bytes(), ChannelBinding::unsupported());
         loop {
