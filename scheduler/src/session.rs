@@ -377,14 +377,19 @@ impl Session {
 
     /// Acts for the end user that `token` names from now on, without one for the account itself.
     async fn act_for(&self, token: Option<&str>) -> Result<(), QueryError> {
-        let before = self.acting();
         let end_user = match token {
-            None if before.end_user.is_none() => return Ok(()),
+            None if self.acting().end_user.is_none() => return Ok(()),
             None => None,
             Some(token) => Some(Arc::new(self.end_user(token).inspect_err(|error| {
                 self.denied("SET lakeward.end_user", error, "the end user's token was not accepted");
             })?)),
         };
+        self.act_as(end_user).await
+    }
+
+    /// The same for an end user whose token was accepted.
+    pub(crate) async fn act_as(&self, end_user: Option<Arc<EndUser>>) -> Result<(), QueryError> {
+        let before = self.acting();
         let shown = end_user.as_ref().map(|user| user.principal.user.clone());
         let acting = before.turned_to(end_user);
         let path = match acting.lake(&self.coordinator).await {

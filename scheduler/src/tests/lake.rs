@@ -104,6 +104,9 @@ pub(super) fn users() -> String {
         ("oscar", None, "operator"),
     ] {
         text.push_str(&format!("  - name: {name}\n    scram: \"{verifier}\"\n    roles: [{role}]\n"));
+        if role == "steward" {
+            text.push_str("    end_users: optional\n");
+        }
         if let Some(tenant) = tenant {
             text.push_str(&format!("    tenant: {tenant}\n"));
         }

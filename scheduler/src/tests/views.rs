@@ -1,7 +1,14 @@
 //! Views: whose rights count, what is sealed, what flows.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lakeward_policy::Principal;
+use lakeward_policy::identity::EndUser;
+
 use super::lake::{Lake, POLICIES, people, write_table};
 use super::{ask, code, value};
+use crate::session::Session;
 
 /// Over the analysts' policies: `gold.*` is theirs, and of `gold.costs` their tenant's rows.
 fn policies() -> String {
@@ -255,4 +262,106 @@ async fn a_view_follows_its_tables() {
     write_table(&lake.path("lake/silver/people"), 2, &people(&[7], "a"));
     lake.catalog.refresh().await.unwrap();
     assert_eq!(value(&alice, sql).await.unwrap(), "7");
+}
+
+/// The steward, who sees everything, acting for one who may see less.
+async fn on_behalf(lake: &Lake, tenant: &str, role: &str) -> Arc<Session> {
+    let session = lake.login("stella").await;
+    let principal = Principal {
+        user: "eve".to_owned(),
+        tenant: Some(tenant.to_owned()),
+        roles: [role.to_owned()].into(),
+        attributes: BTreeMap::new(),
+        expires_at: None,
+    };
+    let end_user = EndUser { issuer: "tests".to_owned(), principal };
+    session.act_as(Some(Arc::new(end_user))).await.unwrap();
+    session
+}
+
+#[tokio::test]
+async fn an_end_user_narrows_views_as_tables() {
+    let lake = lake().await;
+    let listed = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'above_raw'";
+    let stella = lake.login("stella").await;
+    assert_eq!(value(&stella, listed).await.unwrap(), "1", "the account by itself knows the columns");
+    let eve = on_behalf(&lake, "a", "analyst").await;
+    for (sql, expected, why) in [
+        ("SELECT count(*) FROM gold.costs", "3", "the end user's filter on an owner's view"),
+        ("SELECT DISTINCT shouted FROM gold.costs", "somebody", "and mask"),
+        ("SELECT sum(people) FROM gold.totals", "6", "below which the tables are raw"),
+        ("SELECT count(*) FROM gold.mine", "2", "the end user's filter below an invoker's view"),
+        ("SELECT DISTINCT name FROM gold.mine", "somebody", "and mask"),
+        ("SELECT count(*) FROM gold.over_costs", "1", "a view over a view"),
+        (listed, "0", "nor do the catalogs tell more than the end user may know"),
+    ] {
+        assert_eq!(value(&eve, sql).await.unwrap(), expected, "{why}");
+    }
+    assert_eq!(code(&eve, "SELECT * FROM gold.above_raw").await, "42501", "not granted to the end user");
+    let nobody = on_behalf(&lake, "a", "nobody").await;
+    for sql in ["SELECT * FROM gold.costs", "SELECT * FROM gold.mine", "SELECT * FROM gold.above_raw"] {
+        assert_eq!(code(&nobody, sql).await, "42P01", "{sql}");
+    }
+    let oscar = on_behalf(&lake, "a", "operator").await;
+    assert_eq!(code(&oscar, "SELECT * FROM gold.costs").await, "42501", "described to one of them only");
+    eve.act_as(None).await.unwrap();
+    assert_eq!(value(&eve, listed).await.unwrap(), "1");
+    assert_eq!(value(&eve, "SELECT count(*) FROM gold.costs").await.unwrap(), "6");
+}
+
+#[tokio::test]
+async fn tags_of_policy_files_flow_to_owners_views() {
+    let tags = "tags:\n  - { tag: pii.name, on: silver.people, column: tenant_id }\ngrants:\n";
+    let policies = policies().replace("grants:\n", tags);
+    let lake = Lake::with(None, &policies, Some(VIEWS)).await;
+    let alice = lake.login("alice").await;
+    let sql = "SELECT DISTINCT tenant_id FROM gold.totals";
+    assert_eq!(value(&alice, sql).await.unwrap(), "somebody");
+    assert_eq!(value(&alice, "SELECT sum(people) FROM gold.totals").await.unwrap(), "6");
+    let oscar = lake.login("oscar").await;
+    let listed = "FROM system.view_columns WHERE view_name = 'totals' AND column_name = 'tenant_id'";
+    assert_eq!(value(&oscar, &format!("SELECT tags {listed}")).await.unwrap(), "pii.name");
+    let declassified = VIEWS.replace(
+        "    query: SELECT tenant_id, count(*)",
+        "    columns: { tenant_id: { tags: [] } }\n    query: SELECT tenant_id, count(*)",
+    );
+    std::fs::write(lake.path("views.yaml"), declassified).unwrap();
+    lake.coordinator.reload_policies().unwrap();
+    assert_eq!(value(&alice, "SELECT count(DISTINCT tenant_id) FROM gold.totals").await.unwrap(), "2");
+    assert_eq!(value(&oscar, &format!("SELECT declassified {listed}")).await.unwrap(), "pii.name");
+}
+
+#[tokio::test]
+async fn statements_about_policies_know_views() {
+    let lake = lake().await;
+    let (alice, oscar) = (lake.login("alice").await, lake.login("oscar").await);
+    let sql = "SELECT sum(people) FROM gold.totals";
+    assert_eq!(value(&alice, sql).await.unwrap(), "6");
+    ask(&oscar, "CREATE ROW POLICY totals ON gold.totals TO analyst USING (tenant_id = principal.tenant)")
+        .await
+        .unwrap();
+    assert_eq!(value(&alice, sql).await.unwrap(), "3");
+    let unfit = "CREATE ROW POLICY unfit ON gold.totals USING (practice_id = 1)";
+    assert_eq!(code(&oscar, unfit).await, "42P17");
+    let explained = ask(&oscar, "EXPLAIN POLICY FOR USER alice ON gold.totals").await.unwrap();
+    assert!(explained.contains("totals") && explained.contains("tenant_id"), "{explained}");
+    let shown = ask(&oscar, "SHOW POLICIES ON gold.totals").await.unwrap();
+    assert!(shown.contains("totals"), "{shown}");
+    // A view that no longer has the column is refused: both are checked against each other.
+    let without = VIEWS.replace("SELECT tenant_id, count(*) AS people", "SELECT count(*) AS people");
+    std::fs::write(lake.path("views.yaml"), without).unwrap();
+    lake.coordinator.reload_policies().unwrap_err();
+    assert_eq!(value(&alice, sql).await.unwrap(), "3");
+}
+
+#[tokio::test]
+async fn a_broken_view_is_no_reason_to_refuse_policies() {
+    let lake = lake().await;
+    let oscar = lake.login("oscar").await;
+    std::fs::remove_dir_all(lake.path("lake/bronze/raw")).unwrap();
+    lake.catalog.refresh().await.unwrap();
+    let stella = lake.login("stella").await;
+    assert_eq!(code(&stella, "SELECT * FROM gold.raw_costs").await, "55000");
+    ask(&oscar, "CREATE ROW POLICY raws ON gold.raw_costs TO analyst USING (id = 9)").await.unwrap();
+    ask(&oscar, "CREATE ROW POLICY totals ON gold.totals TO analyst USING (people > 0)").await.unwrap();
 }
