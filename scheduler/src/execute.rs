@@ -13,7 +13,7 @@ use crate::coordinator::{Coordinator, actor, audited};
 use crate::error::{QueryError, SqlState};
 use crate::explain;
 use crate::failure;
-use crate::governed::{GovernedLake, securable};
+use crate::governed::GovernedLake;
 use crate::plan::{Planned, Runnable};
 use crate::registry::{QueryEntry, StatementId};
 use crate::result::QueryStream;
@@ -194,24 +194,20 @@ fn audited_tables(scan: &GovernedScan) -> Vec<AuditedTable> {
     std::iter::once(entry(name, scan.version, &scan.columns)).chain(below).collect()
 }
 
+/// Whether personal data is read, of a view also below it.
 fn is_personal(lake: &GovernedLake, scan: &GovernedScan) -> bool {
-    if scan.is_view() {
-        let mut below = scan.below().iter();
-        return below.any(|read| is_personal_table(lake, (&read.schema, &read.name), &read.columns));
-    }
-    let Some(name) = scan.table.split_once('.') else { return true };
-    is_personal_table(lake, name, &scan.columns)
+    let mut below = scan.below().iter();
+    below.any(|read| is_tagged_personal(lake, (&read.schema, &read.name), &read.columns))
+        || scan.table.split_once('.').is_none_or(|name| is_tagged_personal(lake, name, &scan.columns))
 }
 
-fn is_personal_table(lake: &GovernedLake, (schema, table): (&str, &str), columns: &[String]) -> bool {
+fn is_tagged_personal(lake: &GovernedLake, (schema, name): (&str, &str), columns: &[String]) -> bool {
     let tagged =
         |tags: &[String]| tags.iter().any(|tag| PERSONAL_TAGS.iter().any(|start| tag.starts_with(start)));
-    let Some(entry) = lake.catalog.table(schema, table) else { return true };
-    let table = securable(entry);
     // What cannot be looked up is treated as personal.
-    if table.columns.is_none() {
+    let Some(table) = lake.described(schema, name).filter(|table| table.columns.is_some()) else {
         return true;
-    }
+    };
     let table = lake.resolved.snapshot().tagged(&table);
     let column = |name: &String| table.column_tags.get(name).is_some_and(|tags| tagged(tags));
     tagged(&table.tags) || columns.iter().any(column)

@@ -114,6 +114,15 @@ impl GovernedLake {
         })
     }
 
+    /// The table or view of this name as policies see it, by its raw columns; whoever asks.
+    pub(crate) fn described(&self, schema: &str, name: &str) -> Option<Securable> {
+        if let Some(entry) = self.catalog.table(schema, name) {
+            return Some(securable(entry));
+        }
+        let view = self.views.get(schema, name)?;
+        Some(view.shape.as_ref().map_or_else(|_| view.by_name(), |shape| shape.securable.clone()))
+    }
+
     /// The table or owner's view of this name as policies see it. A view with the invoker's rights is one
     /// for each of them.
     pub(crate) fn securable_named(&self, schema: &str, name: &str) -> Option<Securable> {

@@ -226,11 +226,7 @@ async fn explain(
 
 /// A table or a view of the lake, as policies see it.
 fn securable(view: &View, (schema, table): &(String, String)) -> Result<Securable, QueryError> {
-    if let Some(entry) = view.lake.catalog.table(schema, table) {
-        return Ok(crate::governed::securable(entry));
-    }
-    if let Some(view) = view.lake.views.get(schema, table) {
-        return Ok(view.shape.as_ref().map_or_else(|_| view.by_name(), |shape| shape.securable.clone()));
-    }
-    Err(QueryError::new(SqlState::UndefinedTable, format!("relation \"{schema}.{table}\" does not exist")))
+    view.lake.described(schema, table).ok_or_else(|| {
+        QueryError::new(SqlState::UndefinedTable, format!("relation \"{schema}.{table}\" does not exist"))
+    })
 }
